@@ -1,0 +1,158 @@
+"""One shape for all data: :class:`InteractionLog`.
+
+Four pandas frames with fixed column names. Inside, people, items and scenes are integer codes; keys stay at the border.
+Codes follow the evaluation contract: users by rank of their sorted raw keys, items by rank of (scene order, raw key).
+So the items of one scene are consecutive codes, and ``scene_items(s)`` is a plain range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from recsys_lib.errors import BadData
+
+USER, ITEM, SCENE, TIME = "user", "item", "scene", "time"
+USER_ID, ITEM_ID, TIMESTAMP = "user_id", "item_id", "timestamp"  # names of raw keys, at the border
+TITLE, DESCRIPTION, CATEGORIES, RATING = "title", "description", "categories", "rating"
+NAME = "name"
+TIME_KINDS = ("second", "day", "order", "none")
+UNDATED = np.iinfo(np.int64).min
+DAY = 86_400
+
+
+@dataclass(frozen=True, eq=False)
+class InteractionLog:
+    """Who did what, where and when.
+
+    Attributes:
+        users: one row a person, index = user code 0 … n_users-1. Columns are demographic features, if any.
+        items: one row an item, index = item code. Columns ``scene`` (int16), ``title`` (str), and what else is known
+            (``description``, ``categories``, attributes).
+        scenes: one row a scene, index = scene code. Columns ``name`` and ``description`` (str).
+        events: one row a *positive* event; columns ``user`` (int32), ``item`` (int32), ``scene`` (int16), ``time``
+            (int64, see ``time_kind``; :data:`UNDATED` where unknown), and what else was recorded (``rating``, …).
+            Sorted by (time, user, item); each (user, item) stands once, at its first time.
+        time_kind: what ``time`` means: ``second`` (Unix seconds), ``day`` (Unix second of the day's start),
+            ``order`` (position within the person's history only) or ``none`` (all zero, no order known).
+        name: name of the data set.
+        positive: in words, what one event means ("a purchase with a review", "a click").
+        extras: further frames by name (``impressions``, ``tags``, ``friends``, ``triples``, …), in codes.
+    """
+
+    users: pd.DataFrame
+    items: pd.DataFrame
+    scenes: pd.DataFrame
+    events: pd.DataFrame
+    time_kind: str = "second"
+    name: str = "unnamed"
+    positive: str = "an event"
+    extras: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.time_kind not in TIME_KINDS:
+            raise BadData(f"time_kind is {self.time_kind!r}; use one of {', '.join(TIME_KINDS)}.")
+        for frame, column, table in (
+            (self.events, USER, self.users), (self.events, ITEM, self.items), (self.events, SCENE, self.scenes),
+            (self.items, SCENE, self.scenes),
+        ):  # fmt: skip
+            code = frame[column].to_numpy()
+            if len(code) and (code.min() < 0 or code.max() >= len(table)):
+                bad = int(np.argmax((code < 0) | (code >= len(table))))
+                raise BadData(f"row {bad}: {column} code {code[bad]} is outside 0 … {len(table) - 1}; rebuild the log with build_log.")
+        scene = self.items[SCENE].to_numpy()
+        if (np.diff(scene) < 0).any():
+            raise BadData("items must be ordered by scene; rebuild the log with build_log.")
+        if (scene[self.events[ITEM].to_numpy()] != self.events[SCENE].to_numpy()).any():
+            raise BadData("an event names another scene than its item; rebuild the log with build_log.")
+
+    n_users = property(lambda self: len(self.users), doc="Number of people.")
+    n_items = property(lambda self: len(self.items), doc="Number of items over all scenes.")
+    n_scenes = property(lambda self: len(self.scenes), doc="Number of scenes.")
+
+    def scene_code(self, scene: int | str) -> int:
+        """Code of a scene given by name or code. Raises BadData for a scene this log does not have."""
+        names = self.scenes[NAME].tolist()
+        if isinstance(scene, str) and scene in names:
+            return names.index(scene)
+        if not isinstance(scene, str) and 0 <= int(scene) < len(names):
+            return int(scene)
+        raise BadData(f"{self.name} has no scene {scene!r}; its scenes are {', '.join(names)}.")
+
+    def scene_items(self, scene: int | str) -> np.ndarray:
+        """Item codes of a scene, ascending and consecutive: int64 [n_items of the scene]."""
+        first, last = np.searchsorted(self.items[SCENE].to_numpy(), [self.scene_code(scene), self.scene_code(scene) + 1])
+        return np.arange(first, last)
+
+    def matrix(self, weights: np.ndarray | None = None) -> sp.csr_matrix:
+        """Events as a sparse user × item matrix: float32 [n_users, n_items]; ones, or ``weights`` [n_events]."""
+        data = np.ones(len(self.events), np.float32) if weights is None else np.asarray(weights, np.float32)
+        return sp.csr_matrix((data, (self.events[USER], self.events[ITEM])), shape=(self.n_users, self.n_items))
+
+    def with_events(self, events: pd.DataFrame) -> InteractionLog:
+        """The same people, items and scenes with other events."""
+        return replace(self, events=events.reset_index(drop=True))
+
+    def before(self, time: int | None) -> InteractionLog:
+        """Only the events strictly earlier than ``time``; ``None`` keeps all."""
+        return self if time is None else self.with_events(self.events[self.events[TIME] < time])
+
+    def __repr__(self) -> str:
+        scenes = ", ".join(f"{n} {k:,}" for n, k in zip(self.scenes[NAME], np.bincount(self.events[SCENE], minlength=self.n_scenes)))
+        return f"InteractionLog({self.name}: {self.n_users:,} people, {self.n_items:,} items, {len(self.events):,} events [{scenes}], time in {self.time_kind})"
+
+
+def build_log(
+    events: pd.DataFrame,
+    items: pd.DataFrame,
+    scenes: pd.DataFrame,
+    users: pd.DataFrame | None = None,
+    *,
+    keep_user_ids: bool = True,
+    **fields: object,
+) -> InteractionLog:
+    """Turn raw keyed tables into an :class:`InteractionLog`.
+
+    Args:
+        events: columns ``user_id``, ``item_id``, ``scene`` (name), ``timestamp`` (int64; :data:`UNDATED` allowed) and
+            any others. Repeats of one (user, item, scene) are kept once, at their first time.
+        items: columns ``item_id``, ``scene`` (name), ``title`` and any others; one row an item.
+        scenes: columns ``name``, ``description``; their order is the order of the scene codes.
+        users: column ``user_id`` and features; people with no row get empty features. ``None``: made from the events.
+        keep_user_ids: False drops the raw keys of people for good (pseudonymous ids of review sites).
+        **fields: ``time_kind``, ``name``, ``positive``, ``extras`` of the log.
+
+    Raises:
+        BadData: an event names an item or a scene that the other tables do not have.
+    """
+    scenes = scenes.reset_index(drop=True)
+    scene_of = {n: k for k, n in enumerate(scenes[NAME])}
+    items = items.assign(**{SCENE: items[SCENE].map(scene_of)})
+    if items[SCENE].isna().any():
+        raise BadData(f"item row {int(np.argmax(items[SCENE].isna()))} names a scene that is not in the scenes table.")
+    items = items.sort_values([SCENE, ITEM_ID], kind="stable").reset_index(drop=True).astype({SCENE: np.int16})
+    item_index = pd.MultiIndex.from_arrays([items[SCENE], items[ITEM_ID]])
+    if item_index.has_duplicates:
+        raise BadData(f"item {item_index[item_index.duplicated()][0]} stands twice in the items table; keep one row of it.")
+    scene = events[SCENE].map(scene_of).fillna(-1).astype(np.int16)
+    item = item_index.get_indexer(pd.MultiIndex.from_arrays([scene, events[ITEM_ID]]))
+    if (item < 0).any():
+        row = int(np.argmax(item < 0))
+        raise BadData(f"event row {row} names item {events[ITEM_ID].iloc[row]!r} in scene {events[SCENE].iloc[row]!r}, which the items table does not have.")
+    keys = np.unique(np.concatenate([events[USER_ID].to_numpy(object), [] if users is None else users[USER_ID].to_numpy(object)]))
+    if users is None:
+        users = pd.DataFrame({USER_ID: keys})
+    users = users.drop_duplicates(USER_ID).set_index(USER_ID).reindex(keys).rename_axis(USER_ID).reset_index()
+    coded = pd.DataFrame({
+        USER: np.searchsorted(keys, events[USER_ID].to_numpy(object)).astype(np.int32),
+        ITEM: item.astype(np.int32),
+        SCENE: scene.to_numpy(),
+        TIME: events[TIMESTAMP].to_numpy(np.int64),
+    })  # fmt: skip
+    for column in events.columns.difference([USER_ID, ITEM_ID, SCENE, TIMESTAMP]):
+        coded[column] = events[column].to_numpy()
+    coded = coded.sort_values([TIME, USER, ITEM], kind="stable").drop_duplicates([USER, ITEM]).reset_index(drop=True)
+    return InteractionLog(users if keep_user_ids else users.drop(columns=USER_ID), items, scenes, coded, **fields)
