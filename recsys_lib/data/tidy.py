@@ -1,0 +1,2 @@
+"""(in the making)"""
+def load_tidy(folder): raise NotImplementedError
