@@ -1,0 +1,38 @@
+# The commands. `make book` and `make test` need only Python 3.11 or newer; the environment is made on the first call.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PY := .venv/bin/python
+export PYTHONHASHSEED := 0
+export PYTHONUTF8 := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help env cache book test quick notebooks lint clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+env:  ## make .venv, or bring it up to date
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found; install it, or say which: make test PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) tools/make_env.py
+
+cache: env  ## fetch models and data, encode texts
+	@$(PY) -m tools.make_cache
+
+book: env  ## run all chapters and build the book into _build/html
+	@$(PY) -m tools.build_book
+
+test: env  ## lint, notebooks, unit tests, all chapters
+	@$(PY) -m tools.run_tests
+
+quick: env  ## the inner loop: lint, unit tests, chapters touched since the last commit
+	@$(PY) -m tools.run_tests --quick
+
+notebooks: env  ## make chapters/*.ipynb from chapters/*.md
+	@$(PY) -m tools.make_notebooks
+
+lint: env  ## ruff
+	@$(PY) -m ruff check .
+
+clean:  ## remove what was built (not the environment, not the downloads)
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -type d -prune -exec rm -rf {} +

@@ -1,0 +1,181 @@
+"""The book's own directives, closed solutions, alt text for every figure, and the run time each page measured.
+
+Directives: ``front``, ``predict``, ``exercise``, ``hint``, ``solution``; how to write them is told in CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from html import escape
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tools.flatten import exercise_number, lit  # noqa: E402
+
+LOGGER = logging.getLogger(__name__)
+
+
+class Box(SphinxDirective):
+    """An admonition with a class of its own."""
+
+    has_content = True
+    optional_arguments = 1
+    final_argument_whitespace = True
+    words = ""
+    classes: tuple[str, ...] = ()
+
+    def title(self) -> str:
+        """The words in the box's head."""
+        return self.words
+
+    def lead(self) -> list[nodes.Node]:
+        """Paragraphs before the content."""
+        return []
+
+    def run(self) -> list[nodes.Node]:
+        """The admonition."""
+        box = nodes.admonition(classes=list(self.classes))
+        self.set_source_info(box)
+        inline, messages = self.state.inline_text(self.title(), self.lineno)
+        box += [nodes.title("", "", *inline), *messages, *self.lead()]
+        self.state.nested_parse(self.content, self.content_offset, box)
+        self.add_name(box)
+        return [box]
+
+
+class Predict(Box):
+    """The question a reader commits to before running the next cell."""
+
+    words = "Before you run it"
+    classes = ("predict",)
+
+
+class Hint(Box):
+    """A closed hint."""
+
+    words = "Hint"
+    classes = ("dropdown", "exercise-hint")
+
+
+class Solution(Box):
+    """Words beside the solution's code, closed."""
+
+    classes = ("dropdown", "exercise-solution")
+
+    def title(self) -> str:
+        """Which exercise it solves."""
+        return f"About the solution of exercise {exercise_number(self.arguments[0].split()[0])}"
+
+
+class Exercise(Box):
+    """The statement of an exercise: id and title, level, minutes, objective."""
+
+    required_arguments = 1
+    optional_arguments = 0
+    option_spec = {
+        "level": lambda text: directives.choice(text, ("1", "2", "3")),
+        "minutes": directives.positive_int,
+        "objective": directives.unchanged_required,
+        "central": directives.flag,
+    }
+    classes = ("exercise",)
+
+    def title(self) -> str:
+        """``Exercise 2.1 ★★ NDCG by hand``."""
+        ident, _, words = self.arguments[0].partition(" ")
+        self.options["name"] = f"exercise-{ident}"
+        return f"Exercise {exercise_number(ident)} {'★' * int(self.options['level'])} {words}"
+
+    def lead(self) -> list[nodes.Node]:
+        """Minutes and objective."""
+        words = f"About {self.options['minutes']} minutes. Objective: {self.options['objective']}."
+        inline, messages = self.state.inline_text(words, self.lineno)
+        return [nodes.paragraph("", "", *inline, classes=["exercise-facts"]), *messages]
+
+
+class runtime(nodes.General, nodes.Element):
+    """A place for the seconds this page took."""
+
+
+class Front(SphinxDirective):
+    """The head of a chapter: formula with today's letters, question, what the reader can do afterwards, and what it takes."""
+
+    has_content = True
+    option_spec = {name: directives.unchanged for name in ("letters", "question", "needs", "reading", "runs", "hardware")}
+
+    def run(self) -> list[nodes.Node]:
+        """The card."""
+        card = nodes.container(classes=["front"])
+        letters = self.options.get("letters", "")
+        spoken = f"R = f(P, I, S, L). Today: {letters}." if letters else "R = f(P, I, S, L)"
+        formula = lit(letters, lambda letter: f'<b class="lit">{letter}</b>')
+        card += nodes.raw("", f'<p class="letters" role="img" aria-label="{escape(spoken)}">{formula}</p>', format="html")
+        inline, messages = self.state.inline_text(self.options.get("question", ""), self.lineno)
+        card += [nodes.paragraph("", "", *inline, classes=["question"]), *messages]
+        if self.content:
+            card += nodes.paragraph("", "After this chapter you can", classes=["able"])
+            self.state.nested_parse(self.content, self.content_offset, card)
+        facts = nodes.paragraph(classes=["facts"])
+        for word, name in (("Needs", "needs"), ("Reading", "reading"), ("Runs", "runs"), ("Hardware", "hardware")):
+            if name in self.options:
+                inline, messages = self.state.inline_text(self.options[name], self.lineno)
+                facts += [nodes.strong("", word), nodes.Text(" "), *inline, *messages, nodes.Text(". ")]
+        facts += runtime()
+        card += facts
+        return [card]
+
+
+class CloseSolutions(SphinxTransform):
+    """Cells tagged ``solution`` become closed drop-downs. Runs before myst-nb's own hiding."""
+
+    default_priority = 100
+
+    def apply(self) -> None:
+        """Mark them."""
+        for cell in self.document.findall(nodes.container):
+            if "tag_solution" in cell.get("classes", ()):
+                cell["hide_mode"] = "all"
+                cell["prompt_show"], cell["prompt_hide"] = "Show the solution", "Hide the solution"
+
+
+def finish(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Write the measured run time; warn (which fails the build) of a figure without alt text."""
+    from myst_nb.sphinx_ import NbMetadataCollector
+
+    facts = NbMetadataCollector.get_exec_data(app.env, docname) or {}
+    for place in list(doctree.findall(runtime)):
+        seconds = facts.get("runtime")
+        words = f"This page took {seconds:.0f} s when it was built, on one thread." if seconds else ""
+        place.replace_self(nodes.Text(words))
+    for image in doctree.findall(nodes.image):
+        if not image.get("alt", "").strip():
+            LOGGER.warning("%s has no alt text; say what there is to see.", image.get("uri"), location=image)
+
+
+def offer_notebook(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """The download button gives the notebook without solutions and outputs, the one that opens on Colab."""
+    source = Path(app.srcdir) / f"{page}.ipynb"
+    target = Path(app.outdir) / "_sources" / f"{page}.ipynb"
+    if source.is_file() and target.is_file():
+        shutil.copyfile(source, target)
+
+
+def setup(app: Sphinx) -> dict:
+    """Register everything with Sphinx."""
+    app.add_node(runtime)
+    for name, directive in (
+        ("front", Front), ("predict", Predict), ("exercise", Exercise), ("hint", Hint), ("solution", Solution),
+    ):  # fmt: skip
+        app.add_directive(name, directive, override=True)
+    app.add_transform(CloseSolutions)
+    app.connect("doctree-resolved", finish)
+    app.connect("html-page-context", offer_notebook, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,102 @@
+"""The exercises' checks: ``check("02-1", answer)`` says in one sentence what to look at next.
+
+One module a chapter (``ch02.py``) holds the checks of its exercises. A check takes the reader's answer, a function or a value, and
+returns None when it is right, or a sentence that helps. It runs offline and never prints the solution.
+"""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from recsys_lib.errors import BadData
+
+Check = Callable[[object], str | None]
+CHECKS: dict[str, Check] = {}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What ``check`` found.
+
+    Attributes:
+        ident: id of the exercise, such as ``02-1``.
+        passed: whether the answer is right. A Result is true when it is, so ``assert check(…)`` works.
+        message: the sentence that was printed.
+    """
+
+    ident: str
+    passed: bool
+    message: str
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def _ipython_display_(self) -> None:
+        """Nothing: the sentence stands above already."""
+
+
+def exercise(ident: str) -> Callable[[Check], Check]:
+    """Register the check of one exercise. Raises BadData when the id is taken."""
+
+    def register(function: Check) -> Check:
+        if ident in CHECKS and CHECKS[ident].__module__ != function.__module__:
+            raise BadData(f"exercise {ident} has two checks; give one of them another id.")
+        CHECKS[ident] = function
+        return function
+
+    return register
+
+
+def find(ident: str) -> Check:
+    """The check of one exercise. Raises BadData for an exercise that does not exist."""
+    chapter = ident.partition("-")[0]
+    if chapter.isdigit() and len(chapter) == 2:
+        module = f"{__name__}.ch{chapter}"
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as missing:
+            if missing.name != module:
+                raise
+    if ident not in CHECKS:
+        raise BadData(f"there is no exercise {ident!r}; the id is the chapter and a running number, such as 02-1.")
+    return CHECKS[ident]
+
+
+def check(ident: str, answer: object) -> Result:
+    """Check an answer, print one sentence, and return the :class:`Result`.
+
+    Args:
+        ident: id of the exercise, such as ``02-1``.
+        answer: the reader's function or value. A stub that still raises ``NotImplementedError``, None and ``...`` count as not written.
+
+    Raises:
+        BadData: there is no such exercise. Whatever the answer itself raises becomes a sentence.
+    """
+    function = find(ident)
+    chapter, _, number = ident.partition("-")
+    name = f"Exercise {int(chapter)}.{int(number)}"
+    try:
+        problem = "it is not written yet: replace the stub above and run this cell again." if answer in (None, ...) else function(answer)
+    except NotImplementedError:
+        problem = "it is not written yet: replace the stub above and run this cell again."
+    except Exception as error:  # any mistake of the reader's becomes a sentence
+        problem = _tell(error, answer)
+    passed = problem is None
+    message = f"✓ {name}: right." if passed else f"✗ {name}: {problem}"
+    print(message)
+    return Result(ident, passed, message)
+
+
+def _tell(error: Exception, answer: object) -> str:
+    """One sentence about an exception: what, and in which line of the reader's own code."""
+    words = f"{type(error).__name__}: {error}".rstrip(": ")
+    code = getattr(answer, "__code__", None)
+    where = [frame for frame in traceback.extract_tb(error.__traceback__) if code and frame.filename == code.co_filename]
+    if not where or where[-1].lineno is None:
+        return f"the check could not use this answer ({words}); does it have the arguments and the type that the exercise asks for?"
+    line = where[-1].lineno - code.co_firstlineno + 1
+    text = f" (`{where[-1].line.strip()}`)" if where[-1].line else ""
+    return f"your code stopped in line {line} of {getattr(answer, '__name__', 'the answer')}{text} with {words}."

@@ -1,0 +1,138 @@
+"""The book's one figure style, and the few kinds of figure it uses.
+
+Colours are Okabe and Ito's (2008), told apart with any colour vision; every series also has its own marker or hatch. Figures stand on
+a soft light card of their own, so they read the same on a light and on a dark page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+PAPER, INK, QUIET = "#fbfaf7", "#222222", "#8a8a8a"
+
+
+def style() -> None:
+    """Set the book's style; call it once, in a chapter's first cell."""
+    mpl.rcParams.update({
+        "figure.figsize": (7.0, 3.6), "figure.dpi": 110, "figure.facecolor": PAPER, "savefig.facecolor": PAPER, "axes.facecolor": PAPER,
+        "savefig.bbox": "tight", "figure.constrained_layout.use": True,
+        "axes.prop_cycle": mpl.cycler(color=COLOURS), "axes.spines.top": False, "axes.spines.right": False,
+        "axes.edgecolor": QUIET, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
+        "axes.titlelocation": "left", "axes.titlesize": 11, "axes.labelsize": 10, "font.size": 10, "font.family": "DejaVu Sans",
+        "axes.grid": True, "grid.color": "#e4e1d8", "axes.axisbelow": True, "legend.frameon": False, "lines.linewidth": 2,
+        "svg.hashsalt": "across-scenes",
+    })  # fmt: skip
+
+
+def say(text: str) -> None:
+    """Show a sentence with numbers from the cell. Markdown, with ``$math$``; outside a notebook it is printed."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import Markdown, display
+    except ImportError:
+        get_ipython = None
+    if get_ipython is None or get_ipython() is None:
+        print(text)
+    else:
+        display(Markdown(text))
+
+
+def _axes(ax: Axes | None, x: str, y: str, title: str) -> Axes:
+    ax = plt.subplots()[1] if ax is None else ax
+    ax.set(xlabel=x, ylabel=y, title=title)
+    return ax
+
+
+def _legend(ax: Axes, n: int) -> None:
+    if n > 1:
+        ax.legend()
+
+
+def bars_with_intervals(
+    rows: Mapping[str, tuple[float, float, float]] | Mapping[str, Mapping[str, tuple[float, float, float]]],
+    x: str = "", title: str = "", ax: Axes | None = None,
+) -> Axes:  # fmt: skip
+    """Horizontal bars with their intervals, first row on top.
+
+    Args:
+        rows: label → (mean, low, high), or series → label → (mean, low, high) for several bars a label.
+        x: what the values are, with the unit.
+        title: the figure's title.
+        ax: where to draw; a new figure when None.
+
+    Returns:
+        The axes.
+    """
+    first = next(iter(rows.values()))
+    series = rows if isinstance(first, Mapping) else {"": rows}
+    labels = list(next(iter(series.values())))
+    ax = _axes(ax, x, "", title)
+    thick = 0.8 / len(series)
+    for i, (name, values) in enumerate(series.items()):
+        mean, low, high = (np.array([values.get(label, (np.nan,) * 3)[k] for label in labels], float) for k in range(3))
+        place = np.arange(len(labels)) + (i - (len(series) - 1) / 2) * thick
+        error = np.stack([mean - low, high - mean]).clip(min=0)
+        ax.barh(place, mean, thick * 0.92, color=COLOURS[i % len(COLOURS)], hatch=("", "//", "..", "xx")[i % 4], edgecolor=PAPER, label=name)
+        ax.errorbar(mean, place, xerr=error, fmt="none", ecolor=INK, elinewidth=1.3, capsize=3)
+    ax.set_yticks(np.arange(len(labels)), labels)
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    _legend(ax, len(series))
+    return ax
+
+
+def lines(
+    at: Sequence[float], series: Mapping[str, Sequence[float]], bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+    x: str = "", y: str = "", title: str = "", log: str = "", ax: Axes | None = None,
+) -> Axes:  # fmt: skip
+    """Lines over a common axis, each with its own colour and marker.
+
+    Args:
+        at: positions on the horizontal axis.
+        series: name → values, as many as positions.
+        bands: name → (low, high), drawn as a band of the same colour.
+        x: what stands on the horizontal axis, with the unit; ``y`` likewise.
+        title: the figure's title.
+        log: axes on a logarithmic scale, such as ``"x"`` or ``"xy"``.
+        ax: where to draw; a new figure when None.
+
+    Returns:
+        The axes.
+    """
+    ax = _axes(ax, x, y, title)
+    for i, (name, values) in enumerate(series.items()):
+        marker = MARKERS[i % len(MARKERS)] if len(at) <= 40 else None
+        ax.plot(at, values, marker=marker, color=COLOURS[i % len(COLOURS)], label=name)
+        if bands and name in bands:
+            ax.fill_between(at, *bands[name], color=COLOURS[i % len(COLOURS)], alpha=0.18, linewidth=0)
+    for axis in log:
+        getattr(ax, f"set_{axis}scale")("log")
+    _legend(ax, len(series))
+    return ax
+
+
+def histogram(
+    series: Mapping[str, Sequence[float]] | Sequence[float], bins: int | Sequence[float] = 30,
+    x: str = "", y: str = "how many", title: str = "", log: str = "", ax: Axes | None = None,
+) -> Axes:  # fmt: skip
+    """Histograms as outlines over common bins, or one filled histogram. With ``"x"`` in ``log`` the bins are even in the logarithm."""
+    named = series if isinstance(series, Mapping) else {"": series}
+    ax = _axes(ax, x, y, title)
+    values = np.concatenate([np.asarray(v, float).ravel() for v in named.values()])
+    if isinstance(bins, int):
+        positive = values[values > 0]
+        bins = np.geomspace(positive.min(), positive.max(), bins + 1) if "x" in log else np.linspace(values.min(), values.max(), bins + 1)
+    for i, (name, one) in enumerate(named.items()):
+        kind = "stepfilled" if len(named) == 1 else "step"
+        ax.hist(one, bins=bins, histtype=kind, color=COLOURS[i % len(COLOURS)], linewidth=2, linestyle=("-", "--", ":", "-.")[i % 4], label=name)
+    for axis in log:
+        getattr(ax, f"set_{axis}scale")("log")
+    _legend(ax, len(named))
+    return ax

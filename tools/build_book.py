@@ -1,0 +1,135 @@
+"""``make book``: run every chapter, then render the book into ``_build/html``.
+
+Chapters run first, two at a time on one thread each, into a cache; Sphinx then reads their outputs from it. Jupyter's own cache is
+keyed by the code cells alone, so its folder is named after everything else an output depends on: the library, the recorded results,
+the pinned packages, and which downloads are there. Each chapter is stored as soon as it has run, so an interrupted build goes on
+where it stopped. The exit status is not zero when a cell fails or Sphinx warns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import yaml
+
+from tools import common, make_cache
+
+
+def cache_key(root: Path, downloads: dict[str, bool]) -> str:
+    """Names the state of everything, beside a chapter's own code, that its outputs depend on."""
+    digest = hashlib.sha256(repr((sys.version_info[:2], sorted(downloads.items()))).encode())
+    library = sorted(path for path in (root / "recsys_lib").rglob("*") if path.suffix in {".py", ".yaml", ".yml", ".json"})
+    for path in [root / "constraints.txt", *library, *sorted((root / "data" / "results").glob("*.json"))]:
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def execute(source: Path, cache_folder: Path, timeout: int) -> tuple[float, str]:
+    """Run one chapter unless the cache has it; (seconds, outcome or traceback)."""
+    from jupyter_cache import get_cache
+    from jupyter_cache.base import CacheBundleIn
+    from jupyter_cache.executors.utils import single_nb_execution
+    from myst_nb.core.read import read_myst_markdown_notebook
+    from myst_parser.config.main import MdParserConfig
+
+    notebook = read_myst_markdown_notebook(source.read_text(encoding="utf8"), MdParserConfig(enable_extensions={"colon_fence"}), path=source)
+    cache = get_cache(str(cache_folder))
+    try:
+        return cache.match_cache_notebook(notebook).data["execution_seconds"], "from the cache"
+    except KeyError:
+        pass
+    result = single_nb_execution(notebook, cwd=str(source.parent), allow_errors=False, timeout=timeout, meta_override=True)
+    if result.err is not None:
+        return result.time, result.exc_string or repr(result.err)
+    bundle = CacheBundleIn(notebook, str(source), data={"execution_seconds": result.time})
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    return result.time, "ran"
+
+
+def execute_all(root: Path, cache_folder: Path, timeout: int, workers: int = 2) -> list[tuple[str, float, str]]:
+    """Run all chapters of the table of contents; (chapter, seconds, outcome) as they finish. The slowest kind goes first: later chapters."""
+    from jupyter_cache import get_cache
+
+    get_cache(str(cache_folder)).db  # makes the folder and its tables before two processes want to
+    done = []
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        waiting = {pool.submit(execute, source, cache_folder, timeout): source for source in reversed(in_contents(root))}
+        for future in as_completed(waiting):
+            seconds, outcome = future.result()
+            name, failed = waiting[future].stem, outcome not in ("ran", "from the cache")
+            print(f"  {name}: {outcome if not failed else 'FAILED'}, {seconds:.1f} s", flush=True)
+            if failed:
+                print(f"\n{outcome}\n", file=sys.stderr, flush=True)
+            done.append((name, seconds, "failed" if failed else outcome))
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+    return sorted(done)
+
+
+def in_contents(root: Path) -> list[Path]:
+    """Sources of the chapters that ``_toc.yml`` names."""
+    contents = (root / "_toc.yml").read_text(encoding="utf8")
+    return [source for source in common.chapters(root) if f"chapters/{source.stem}" in contents]
+
+
+def configure(root: Path, build: Path, cache_folder: Path) -> Path:
+    """``_config.yml`` with the cache's folder and the book's own copy of MathJax filled in."""
+    settings = common.config(root)
+    settings["execute"]["cache"] = str(cache_folder)
+    settings["sphinx"]["local_extensions"] = {name: str(root / path) for name, path in settings["sphinx"]["local_extensions"].items()}
+    mathjax = make_cache.mathjax()
+    if mathjax:
+        settings["sphinx"]["config"] |= {"mathjax_path": "mathjax/tex-chtml.js", "html_extra_path": [str(mathjax.parent)]}
+        settings["sphinx"]["config"]["mathjax_path"] = "../mathjax/tex-chtml.js"
+    build.mkdir(exist_ok=True)
+    target = build / "_config.yml"
+    target.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf8")
+    return target
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--root", type=Path, default=common.ROOT)
+    parser.add_argument("--no-cache", action="store_true", help="do not fetch models and data first")
+    chosen = parser.parse_args(arguments)
+    root, build = chosen.root.resolve(), chosen.root.resolve() / "_build"
+    os.environ.update(common.ONE_THREAD)
+    began = time.perf_counter()
+    downloads = {} if chosen.no_cache else make_cache.main()
+    times = [("downloads and encodings", time.perf_counter() - began, "")]
+    cache_folder = build / ".jupyter_cache" / cache_key(root, downloads)
+    timeout = common.config(root)["execute"]["timeout"]
+    began = time.perf_counter()
+    print("Running the chapters", flush=True)
+    ran = execute_all(root, cache_folder, timeout)
+    times.append((f"{len(ran)} chapters", time.perf_counter() - began, "FAILED" if any(o == "failed" for _, _, o in ran) else ""))
+    status = 1
+    if not any(outcome == "failed" for _, _, outcome in ran):
+        began = time.perf_counter()
+        book = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(root), "--path-output", str(root)]
+        book += ["--config", str(configure(root, build, cache_folder)), "-n", "-W", "--keep-going", "-q"]
+        status = subprocess.run(book, cwd=root, env=common.one_thread()).returncode
+        times.append(("rendering", time.perf_counter() - began, "FAILED" if status else ""))
+    print(common.table_of_times(times))
+    print(f"The book is in {build / 'html' / 'index.html'}" if not status else "The book was not built; the reason stands above.")
+    return status
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nStopped. What has run is kept; `make book` goes on from there.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,58 @@
+"""What the commands share: where things are, the repository's address, the chapters, one thread a worker, a table of times."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+CELL_TAGS = {
+    "hide-input", "hide-output", "hide-cell", "remove-input", "stub", "check", "solution", "raises-exception",
+}  # fmt: skip
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONHASHSEED": "0",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "JUPYTER_PLATFORM_DIRS": "1",
+}
+
+
+def one_thread() -> dict[str, str]:
+    """This process's environment with every numeric library held to one thread and a fixed hash seed."""
+    return {**os.environ, **ONE_THREAD}
+
+
+def config(root: Path = ROOT) -> dict:
+    """The book's ``_config.yml``."""
+    return yaml.safe_load((root / "_config.yml").read_text(encoding="utf8"))
+
+
+def repository(root: Path = ROOT) -> tuple[str, str]:
+    """(address, branch) of the repository: the one setting that badge, set-up cell and links are made from."""
+    setting = config(root)["repository"]
+    return setting["url"].rstrip("/"), setting["branch"]
+
+
+def chapters(root: Path = ROOT) -> list[Path]:
+    """The sources of all chapters, in order."""
+    return sorted(path for path in (root / "chapters").glob("*.md") if re.match(r"\d\d_", path.name))
+
+
+def colab(stem: str, root: Path = ROOT) -> str:
+    """Address that opens the notebook of one chapter on Colab."""
+    url, branch = repository(root)
+    return f"{url.replace('https://github.com', 'https://colab.research.google.com/github')}/blob/{branch}/chapters/{stem}.ipynb"
+
+
+def table_of_times(times: list[tuple[str, float, str]]) -> str:
+    """A table of (part, seconds, outcome), one a line, with the sum under it."""
+    width = max(len(part) for part, _, _ in times) if times else 5
+    lines = [f"  {part:<{width}}  {seconds:7.1f} s  {outcome}" for part, seconds, outcome in times]
+    return "\n".join([*lines, f"  {'all':<{width}}  {sum(seconds for _, seconds, _ in times):7.1f} s"])
