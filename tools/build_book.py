@@ -90,8 +90,7 @@ def configure(root: Path, build: Path, cache_folder: Path) -> Path:
     settings["sphinx"]["local_extensions"] = {name: str(root / path) for name, path in settings["sphinx"]["local_extensions"].items()}
     mathjax = make_cache.mathjax()
     if mathjax:
-        settings["sphinx"]["config"] |= {"mathjax_path": "mathjax/tex-chtml.js", "html_extra_path": [str(mathjax.parent)]}
-        settings["sphinx"]["config"]["mathjax_path"] = "../mathjax/tex-chtml.js"
+        settings["sphinx"]["config"] |= {"mathjax_path": "../mathjax/tex-chtml.js", "html_extra_path": [str(mathjax.parent)]}
     build.mkdir(exist_ok=True)
     target = build / "_config.yml"
     target.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf8")
@@ -118,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     status = 1
     if not any(outcome == "failed" for _, _, outcome in ran):
         began = time.perf_counter()
-        book = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(root), "--path-output", str(root)]
+        book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root), "--path-output", str(root)]
         book += ["--config", str(configure(root, build, cache_folder)), "-n", "-W", "--keep-going", "-q"]
         status = subprocess.run(book, cwd=root, env=common.one_thread()).returncode
         times.append(("rendering", time.perf_counter() - began, "FAILED" if status else ""))
