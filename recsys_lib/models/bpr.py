@@ -8,6 +8,7 @@ from tqdm.auto import tqdm
 
 from recsys_lib.data.log import ITEM, SCENE, USER, InteractionLog
 from recsys_lib.errors import BadData, RecsysError
+from recsys_lib.models.histories import check_codes
 
 
 class BPRMF:
@@ -92,10 +93,7 @@ class BPRMF:
 
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
         """Scores of all items of a scene: float32 [len(users), items in scene]; ``history``: see the class."""
-        people = (self.log if history is None else history).n_users
-        users = np.asarray(users, np.int64)
-        if len(users) and (users.min() < 0 or users.max() >= people):
-            raise BadData(f"user code {users[(users < 0) | (users >= people)][0]} is unknown; codes run from 0 to {people - 1}.")
+        users = check_codes(users, self.log, history)
         items = self.log.scene_items(scene)
         if history is not None:
             return np.repeat(self.bias[None, items], len(users), 0)

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from recsys_lib.data.log import CATEGORIES, DAY, ITEM, TIME, TITLE, UNDATED, USER, InteractionLog
 from recsys_lib.errors import BadData
+from recsys_lib.models.histories import check_codes
 
 
 class TextKNN:
@@ -87,10 +88,8 @@ class TextKNN:
             scene: code of the scene.
             history: a log over the same items whose events replace the fitted ones in the profiles.
         """
+        users = check_codes(users, self.log, history)
         rows = self.history if history is None else self._rows(history)
-        users = np.asarray(users, np.int64)
-        if len(users) and (users.min() < 0 or users.max() >= rows.shape[0]):
-            raise BadData(f"user code {users[(users < 0) | (users >= rows.shape[0])][0]} is unknown; codes run from 0 to {rows.shape[0] - 1}.")
         items = self.log.scene_items(scene)
         profile = _unit(rows[users] @ self.vectors)
         scores = profile @ self.vectors[items].T
@@ -106,8 +105,6 @@ class TextKNN:
 
     def _rows(self, log: InteractionLog) -> sp.csr_matrix:
         """Profile weights, user × item."""
-        if log.n_items != self.vectors.shape[0]:
-            raise BadData(f"the history has {log.n_items} items and the fitted log {self.vectors.shape[0]}; both must share one item table.")
         if self.half_life is None:
             return log.matrix().astype(self.dtype)
         self._needs_days(log, "half_life")

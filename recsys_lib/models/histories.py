@@ -1,0 +1,58 @@
+"""Histories as flat arrays, person by person: what sequence models read."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from recsys_lib.data.log import ITEM, TIME, UNDATED, USER, InteractionLog
+from recsys_lib.errors import BadData
+
+
+class Histories(NamedTuple):
+    """Events person by person: person u's stand at ``start[u]:start[u + 1]`` of ``item`` and ``step``, oldest first.
+
+    All int64, [n_users + 1] and [n_events + 1] (a zero closes them). ``step`` counts the person's distinct times: events
+    of one time share a step.
+    """
+
+    start: np.ndarray
+    item: np.ndarray
+    step: np.ndarray
+
+    @classmethod
+    def of(cls, log: InteractionLog) -> Histories:
+        """All dated events of a log."""
+        events = log.events[log.events[TIME] != UNDATED]
+        user, item, when = (events[column].to_numpy(np.int64) for column in (USER, ITEM, TIME))
+        order = np.lexsort((item, when, user))
+        user, item, when = user[order], item[order], when[order]
+        start = np.searchsorted(user, np.arange(log.n_users + 1))
+        later = np.concatenate([[0], np.cumsum((np.diff(user) == 0) & (np.diff(when) > 0))])[: len(user)]
+        return cls(start, np.append(item, 0), np.append(later - later[start[user]], 0))
+
+    def batch(self, users: np.ndarray, width: int, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Last ``width`` events of each person: items and steps, int64 [len(users), longest]; empty places hold ``pad`` and step -1."""
+        size = np.minimum(self.start[users + 1] - self.start[users], width)
+        column = np.arange(max(1, size.max(initial=0)))
+        there = column < size[:, None]
+        at = np.where(there, self.start[users + 1, None] - size[:, None] + column, 0)
+        item = np.where(there, self.item[at], pad)
+        step = np.where(there, self.step[at] - self.step[at[:, :1]], -1)
+        return torch.from_numpy(item), torch.from_numpy(step)
+
+
+def check_codes(users: np.ndarray, fitted: InteractionLog, history: InteractionLog | None) -> np.ndarray:
+    """User codes as int64, checked against the log they belong to: ``history`` if given, else the fitted log.
+
+    Raises:
+        BadData: a code is unknown, or the history has another item table than the fitted log.
+    """
+    if history is not None and history.n_items != fitted.n_items:
+        raise BadData(f"the history has {history.n_items} items and the fitted log {fitted.n_items}; both must share one item table.")
+    users, people = np.asarray(users, np.int64), (fitted if history is None else history).n_users
+    if len(users) and (users.min() < 0 or users.max() >= people):
+        raise BadData(f"user code {users[(users < 0) | (users >= people)][0]} is unknown; codes run from 0 to {people - 1}.")
+    return users
