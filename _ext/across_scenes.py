@@ -18,7 +18,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tools.flatten import exercise_number, lit  # noqa: E402
+from tools.flatten import exercise_number, lit
 
 LOGGER = logging.getLogger(__name__)
 

@@ -58,7 +58,7 @@ def execute_all(root: Path, cache_folder: Path, timeout: int, workers: int = 2) 
     """Run all chapters of the table of contents; (chapter, seconds, outcome) as they finish. The slowest kind goes first: later chapters."""
     from jupyter_cache import get_cache
 
-    get_cache(str(cache_folder)).db  # makes the folder and its tables before two processes want to
+    _ = get_cache(str(cache_folder)).db  # makes the folder and its tables before two processes want to
     done = []
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
     try:

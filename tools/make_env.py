@@ -28,7 +28,7 @@ def cpu_index() -> list[str]:
 
 def main(folder: Path = ROOT / ".venv") -> int:
     """Make the environment; the exit status."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  (this file is also run by the Python that is found first)
         print(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; try `make test PYTHON=python3.12`.", file=sys.stderr)
         return 1
     wanted = hashlib.sha256((ROOT / "constraints.txt").read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()

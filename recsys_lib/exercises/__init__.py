@@ -7,6 +7,7 @@ returns None when it is right, or a sentence that helps. It runs offline and nev
 from __future__ import annotations
 
 import importlib
+import linecache
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from recsys_lib.errors import BadData
 
 Check = Callable[[object], str | None]
 CHECKS: dict[str, Check] = {}
+NOT_WRITTEN = "it is not written yet: replace the stub above and run this cell again."
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,9 @@ def check(ident: str, answer: object) -> Result:
     chapter, _, number = ident.partition("-")
     name = f"Exercise {int(chapter)}.{int(number)}"
     try:
-        problem = "it is not written yet: replace the stub above and run this cell again." if answer in (None, ...) else function(answer)
+        problem = NOT_WRITTEN if answer is None or answer is ... else function(answer)
     except NotImplementedError:
-        problem = "it is not written yet: replace the stub above and run this cell again."
+        problem = NOT_WRITTEN
     except Exception as error:  # any mistake of the reader's becomes a sentence
         problem = _tell(error, answer)
     passed = problem is None
@@ -93,10 +95,12 @@ def check(ident: str, answer: object) -> Result:
 def _tell(error: Exception, answer: object) -> str:
     """One sentence about an exception: what, and in which line of the reader's own code."""
     words = f"{type(error).__name__}: {error}".rstrip(": ")
-    code = getattr(answer, "__code__", None)
-    where = [frame for frame in traceback.extract_tb(error.__traceback__) if code and frame.filename == code.co_filename]
-    if not where or where[-1].lineno is None:
+    code, place = getattr(answer, "__code__", None), None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if code is not None and frame.f_code is code:
+            place = number
+    if place is None:
         return f"the check could not use this answer ({words}); does it have the arguments and the type that the exercise asks for?"
-    line = where[-1].lineno - code.co_firstlineno + 1
-    text = f" (`{where[-1].line.strip()}`)" if where[-1].line else ""
-    return f"your code stopped in line {line} of {getattr(answer, '__name__', 'the answer')}{text} with {words}."
+    text = linecache.getline(code.co_filename, place).strip()
+    line = f"line {place - code.co_firstlineno + 1} of {answer.__name__}{f' (`{text}`)' if text else ''}"
+    return f"your code stopped in {line} with {words}."

@@ -1,0 +1,125 @@
+"""The book's build on a chapter of its own: what a reader gets, and that a failing cell, a missing alt text or a warning fails it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tools import build_book, common
+
+FRAME = ("_config.yml", "references.bib", "references.md", "glossary.md", "notation.md", "intro.md", "constraints.txt")
+TOC = "format: jb-book\nroot: intro\nparts:\n  - caption: Trial\n    chapters:\n      - file: chapters/97_trial\n"
+TOC += "  - caption: Appendix\n    chapters:\n      - file: notation\n      - file: glossary\n      - file: references\n"
+CHAPTER = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  name: python3
+  display_name: Python 3
+---
+
+# Trial
+
+:::{front}
+:letters: S
+:question: Does it build?
+:runs: at once
+
+- build
+:::
+
+By {cite:t}`steck2019ease`, of a {term}`scene`.
+
+```{code-cell} ipython3
+---
+mystnb:
+  image:
+    alt: %(alt)s
+---
+from recsys_lib import plotting
+plotting.lines([1, 2], {"a": [1, 2]});
+```
+
+::::{exercise} 97-1 Double
+:level: 1
+:minutes: 1
+:objective: double
+
+:::{hint}
+Add.
+:::
+::::
+
+```{code-cell} ipython3
+:tags: [solution]
+hidden = 2 * 3
+assert hidden == %(six)s
+```
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A book of one chapter that shares the library, the tools and the extension of this one."""
+    root = tmp_path_factory.mktemp("book")
+    for name in FRAME:
+        shutil.copy(common.ROOT / name, root)
+    for name in ("_ext", "_static", "recsys_lib", "tools"):
+        (root / name).symlink_to(common.ROOT / name)
+    (root / "chapters").mkdir()
+    (root / "_toc.yml").write_text(TOC)
+    (root / "intro.md").write_text("# Trial book\n")
+    return root
+
+
+def build(root, alt="A rising line.", six="6"):
+    """Build with the given alt text and the given right answer; (exit status, everything printed)."""
+    (root / "chapters" / "97_trial.md").write_text(CHAPTER % {"alt": alt, "six": six})
+    (root / "chapters" / "97_trial.ipynb").write_text("{}")
+    command = [sys.executable, "-m", "tools.build_book", "--root", str(root), "--no-cache"]
+    environment = {**os.environ, "PYTHONPATH": str(common.ROOT)}
+    done = subprocess.run(command, cwd=common.ROOT, capture_output=True, text=True, env=environment, timeout=240)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_good_book_builds(root):
+    status, said = build(root)
+    assert status == 0, said
+    page = (root / "_build" / "html" / "chapters" / "97_trial.html").read_text(encoding="utf8")
+    assert 'alt="A rising line."' in page
+    assert '<b class="lit">S</b>' in page and "This page took" in page
+    assert "Show the solution" in page and 'id="exercise-97-1"' in page
+    assert "https://colab.research.google.com/github/across-scenes/across-scenes/blob/main/chapters/97_trial.ipynb" in page
+    status, said = build(root)
+    assert status == 0 and "from the cache" in said, said
+
+
+def test_a_failing_cell_fails_the_build(root):
+    status, said = build(root, six="7")
+    assert status != 0
+    assert "97_trial: FAILED" in said and "assert hidden == 7" in said
+
+
+def test_a_figure_without_alt_text_fails_the_build(root):
+    status, said = build(root, alt='""')
+    assert status != 0
+    assert "has no alt text" in said
+
+
+def test_the_cache_follows_library_results_and_downloads(tmp_path):
+    for folder in ("recsys_lib", "data/results"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "constraints.txt").write_text("torch==1\n")
+    keys = [build_book.cache_key(tmp_path, {}), build_book.cache_key(tmp_path, {"lastfm": True}), build_book.cache_key(tmp_path, {"lastfm": False})]
+    for name in ("recsys_lib/a.py", "recsys_lib/a.yaml", "data/results/run.json", "constraints.txt"):
+        (tmp_path / name).write_text("1")
+        keys.append(build_book.cache_key(tmp_path, {}))
+    assert len(set(keys)) == len(keys)
+    assert keys[-1] == build_book.cache_key(tmp_path, {})
