@@ -1,0 +1,57 @@
+"""A world too large to keep in memory, written scene by scene as parquet files and read back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from recsys_lib.data.sceneworld_tables import VERSION, happenings, items_of_scene
+from recsys_lib.data.sceneworld_truth import Truth
+
+
+def stored(truth: Truth, scenes: pd.DataFrame, knobs: dict[str, Any], cache: str | Path | None) -> tuple[dict[str, pd.DataFrame], Path]:
+    """Items and events of a world kept on disk; written first where they are not there yet.
+
+    The folder ``<cache>/<preset>-<hash of version and knobs>`` holds ``items-SS.parquet``, ``impressions-SS.parquet`` and
+    ``events-SS.parquet`` for each scene. It appears only when it is complete (written beside, then renamed), so neither an
+    interrupted nor a second process leaves a half-written world.
+    """
+    if cache is None:
+        from recsys_lib.data.sources import cache_dir
+
+        cache = cache_dir() / "sceneworld"
+    key = hashlib.sha256(f"{VERSION} {sorted(knobs.items(), key=lambda k: k[0])}".encode()).hexdigest()[:16]
+    folder = Path(cache) / f"{knobs['preset']}-{key}"
+    if not folder.exists():
+        _write(truth, scenes, knobs, folder)
+    tables = {
+        kind: pd.concat([pd.read_parquet(f) for f in sorted(folder.glob(f"{kind}-*.parquet"))], ignore_index=True)
+        for kind in ("items", "events")
+    }
+    tables["events"] = tables["events"].sort_values(["time", "user", "item"], kind="stable", ignore_index=True)
+    return tables, folder
+
+
+def _write(truth: Truth, scenes: pd.DataFrame, knobs: dict[str, Any], folder: Path) -> None:
+    half = folder.with_name(f"{folder.name}.part-{os.getpid()}")
+    half.mkdir(parents=True, exist_ok=True)
+    try:
+        for s, name in enumerate(tqdm(scenes["name"], desc=f"writing {knobs['preset']}", disable=None)):
+            items_of_scene(truth, s, name, knobs)[0].to_parquet(half / f"items-{s:02d}.parquet")
+            if s < truth.n_live:
+                shown, events = happenings(truth, s, knobs["seed"])
+                shown.to_parquet(half / f"impressions-{s:02d}.parquet")
+                events.to_parquet(half / f"events-{s:02d}.parquet")
+        try:
+            os.rename(half, folder)
+        except OSError:  # another process finished first: its files are the same
+            if not folder.exists():
+                raise
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
