@@ -7,34 +7,30 @@ import re
 
 import pytest
 
+from recsys_lib.data import load
+from recsys_lib.data.sources import fetch
+from recsys_lib.errors import SourceUnreachable
+
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 _REASON = "needs data that cannot be reached: "
+_REACHED = pytest.StashKey[dict[str, bool]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*collections): registered sources the test reads; skipped by name where they cannot be reached")
 
 
-@pytest.fixture(scope="session")
-def _reached() -> dict[str, str]:
-    """Collection → "" if it is in the cache now, else why not. One try a session, so a silent network costs two seconds once."""
-    return {}
-
-
-@pytest.fixture(autouse=True)
-def _skip_without_data(request: pytest.FixtureRequest, _reached: dict[str, str]) -> None:
-    marks = list(request.node.iter_markers("needs"))
-    for collection in (name for mark in marks for name in mark.args):
-        from recsys_lib.data.sources import fetch
-        from recsys_lib.errors import SourceUnreachable
-
-        if collection not in _reached:
+@pytest.hookimpl(tryfirst=True)  # before any fixture loads the data
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    reached = item.config.stash.setdefault(_REACHED, {})
+    for collection in (name for mark in item.iter_markers("needs") for name in mark.args):
+        if collection not in reached:  # one try a session, so a silent network costs two seconds once
             try:
                 fetch(collection)
-                _reached[collection] = ""
-            except SourceUnreachable as problem:
-                _reached[collection] = str(problem)
-        if _reached[collection]:
+                reached[collection] = True
+            except SourceUnreachable:
+                reached[collection] = False
+        if not reached[collection]:
             pytest.skip(f"{_REASON}{collection}")
 
 
@@ -52,6 +48,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{collection}: {len(tests)}")
         for test in tests:
             terminalreporter.write_line(f"  {test}")
+
+
+@pytest.fixture(scope="session")
+def amazon_fkb():
+    """The Amazon food – kitchen – beauty log. Mark the test with ``@pytest.mark.needs("amazon-fkb")``."""
+    return load("amazon-fkb")
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def _rows(root: str, path: str, columns: Sequence[str]) -> Iterator[dict[str, An
         raise BadData(f"{address} is not there; check the category's name against the file names of the data set.") from problem
     except OSError as problem:
         raise SourceUnreachable(f"{address} broke off ({problem}); run the same line again, with a smaller max_events if it happens again.") from problem
-    except datasets.exceptions.DatasetGenerationError as problem:
+    except (datasets.exceptions.DatasetGenerationError, ValueError) as problem:
         raise BadData(f"{address} is not JSON lines ({problem.__cause__ or problem}); fetch it again from its home.") from problem
 
 
