@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 
@@ -50,6 +51,7 @@ def book(tmp_path):
         ("```python\n:::{note}\n```", "```python\n:::{note}\n```"),
         (":::{solution} 02-1\nsecret\n:::", ""),
     ],
+    ids=itertools.count(),  # the sources themselves would hold colons, which split test names
 )
 def test_flattens(source, wanted):
     assert flat(source) == wanted
@@ -66,6 +68,7 @@ def test_flattens(source, wanted):
         (":::{front}\n:letters: P Q\n:::", "can be lit"),
         (":::{exercise} first\n:::", "should look like 02-1"),
     ],
+    ids=["directive", "role", "ref", "open", "stray", "letters", "exercise"],
 )
 def test_refuses(source, phrase):
     with pytest.raises(Unflattenable, match=".*") as caught:

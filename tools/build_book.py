@@ -46,6 +46,7 @@ def execute(source: Path, cache_folder: Path, timeout: int) -> tuple[float, str]
         return cache.match_cache_notebook(notebook).data["execution_seconds"], "from the cache"
     except KeyError:
         pass
+    os.environ["TQDM_DISABLE"] = "1"  # no progress bars on the pages
     result = single_nb_execution(notebook, cwd=str(source.parent), allow_errors=False, timeout=timeout, meta_override=True)
     if result.err is not None:
         return result.time, result.exc_string or repr(result.err)

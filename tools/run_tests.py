@@ -17,7 +17,7 @@ from pathlib import Path
 from tools import common
 
 PYTHON = [sys.executable, "-m"]
-WORKERS = ["-n", "2", "--dist", "loadscope"]
+WORKERS = ["-n", "2", "--dist", "loadfile"]  # one worker a file: a notebook's cells share a kernel
 
 
 def touched() -> list[str]:
@@ -66,6 +66,7 @@ def main(quick: bool = False) -> int:
     notebooks = touched() if quick else [str(p.with_suffix(".ipynb").relative_to(common.ROOT)) for p in common.chapters()]
     if notebooks:
         environment.pop("MPLBACKEND")
+        environment["TQDM_DISABLE"] = "1"
         options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", *WORKERS]
         part("chapters", [*PYTHON, "pytest", *notebooks, *options], counts=True)
     print(f"\n== how long it took\n{common.table_of_times(times)}")
