@@ -157,12 +157,13 @@ class SASRec:
             item, step = (x.to(self.device) for x in self.histories.batch(batches[k], self.max_len + 1, self.log.n_items))
             row, column = torch.nonzero(step > 0, as_tuple=True)  # every event that has something before it is a target
             loss = self._loss(self.net(item, step)[row, step[row, column] - 1], item[row, column])
-            if not math.isfinite(float(loss.detach())):
-                raise RecsysError(f"SASRec: the loss is {float(loss)} at step {number} of epoch {epoch}; lr={self.lr} is probably too large.")
+            value = loss.item()
+            if not math.isfinite(value):
+                raise RecsysError(f"SASRec: the loss is {value} at step {number} of epoch {epoch}; lr={self.lr} is probably too large.")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total, count = total + float(loss.detach()) * len(row), count + len(row)
+            total, count = total + value * len(row), count + len(row)
         return total / max(count, 1)
 
     def _loss(self, state: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
