@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys_lib.data import load_tidy
-from recsys_lib.data.tidy import TITLE_LIMIT
 from recsys_lib.errors import BadData
 
 ITEMS = "item_id,scene,title\na,shop,Tea\nb,shop,Cup\na,music,Song\nc,music,Tune\n"
@@ -198,7 +197,3 @@ def test_any_bytes_are_read_or_refused(tmp_path, content):
         assert load_tidy(tmp_path).n_items >= 4
     except BadData as problem:
         assert "items" in str(problem) or "interactions" in str(problem)
-
-
-def test_limit_is_stated():
-    assert f"{TITLE_LIMIT:,}" == "10,000"

@@ -113,6 +113,7 @@ class Table:
         if missing.any():
             self.refuse(int(np.argmax(missing)), column, "the key is missing", "fill it in or leave the row out")
         if not pd.api.types.is_integer_dtype(values):
+            values = values.astype(object)
             kinds = values.map(lambda v: type(v).__name__)
             wrong = ~kinds.isin(["str", "int"]) | (kinds != kinds.iloc[0])
             if wrong.any():
@@ -205,5 +206,5 @@ def _unix(times: pd.Series) -> pd.Series:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
