@@ -50,9 +50,12 @@ class Net(nn.Module):
             nn.init.normal_(table.weight, std=0.02)
         self.item.weight.data[n_items] = 0
 
-    def forward(self, item: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        """[batch, length] twice → float [batch, length, dim]: row s = mean of the states of the events of step s (zeros if none)."""
-        x = self.drop(self.item(item) * math.sqrt(self.item.embedding_dim) + self.place(step.clamp(min=0)))
+    def forward(self, item: torch.Tensor, step: torch.Tensor, newest: torch.Tensor) -> torch.Tensor:
+        """int64 [batch, length] twice, [batch] → float [batch, length, dim]: row s is the mean state of the events of step s, or zero.
+
+        ``newest`` is the newest step that predicts: the last one when scoring, the one before it in training.
+        """
+        x = self.drop(self.item(item) * math.sqrt(self.item.embedding_dim) + self.place((newest[:, None] - step).clamp(0, self.place.num_embeddings - 1)))
         earlier = (step[:, None, :] < step[:, :, None]) & (step[:, None, :] >= 0)
         visible = (earlier | torch.eye(step.shape[1], dtype=torch.bool, device=step.device))[:, None]
         for block in self.blocks:
@@ -65,7 +68,8 @@ class SASRec:
     """What comes next, given everything strictly earlier?
 
     *Input.* One sequence a person over all scenes, the last ``max_len`` events, item embedding plus a learned embedding
-    of the step. Events of one time (one day, in day-resolution data) share a step, so their order carries nothing.
+    of how many steps it lies back from the newest one that predicts. Events of one time (one day, in day-resolution
+    data) share a step, so their order carries nothing.
 
     *Equal times.* In every block an event attends to itself and to events with a strictly smaller time; never to others
     of its own time. The state of a step is the mean over its events. It predicts every event of the *next* step, each
@@ -156,7 +160,7 @@ class SASRec:
         for number, k in enumerate(random.permutation(len(batches)), 1):
             item, step = (x.to(self.device) for x in self.histories.batch(batches[k], self.max_len + 1, self.log.n_items))
             row, column = torch.nonzero(step > 0, as_tuple=True)  # every event that has something before it is a target
-            loss = self._loss(self.net(item, step)[row, step[row, column] - 1], item[row, column])
+            loss = self._loss(self.net(item, step, step.amax(1) - 1)[row, step[row, column] - 1], item[row, column])
             value = loss.item()
             if not math.isfinite(value):
                 raise RecsysError(f"SASRec: the loss is {value} at step {number} of epoch {epoch}; lr={self.lr} is probably too large.")
@@ -202,5 +206,5 @@ class SASRec:
             state = [torch.zeros(0, self.dim, device=self.device)]
             for part in np.split(users, range(512, len(users), 512)):
                 item, step = (x.to(self.device) for x in known.batch(part, self.max_len, self.log.n_items))
-                state.append(self.net(item, step)[torch.arange(len(part)), step.amax(1).clamp(min=0)])
+                state.append(self.net(item, step, step.amax(1))[torch.arange(len(part)), step.amax(1).clamp(min=0)])
             return torch.addmm(self.net.bias[items], torch.cat(state), self.net.item.weight[items].T).cpu().numpy()
