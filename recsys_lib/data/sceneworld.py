@@ -27,12 +27,14 @@ import pandas as pd
 from recsys_lib.data import sceneworld_media as media
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.data.sceneworld_draw import draw_truth
-from recsys_lib.data.sceneworld_tables import DESCRIBED, LIVE, START, YEAR, dirty_records, numbered, scene_table, tables_in_memory
+from recsys_lib.data.sceneworld_tables import DESCRIBED, LIVE, START, VERSION, YEAR, dirty_records, numbered, scene_table, tables_in_memory
 from recsys_lib.data.sceneworld_text import lexicon
 from recsys_lib.data.sceneworld_truth import BOT_CLICK, Truth, stream
 from recsys_lib.errors import BadData
 
-CHECKSUM = ""
+__all__ = ["CHECKSUM", "DESCRIBED", "LIVE", "NOW", "PRESETS", "START", "VERSION", "YEAR", "Preset", "World", "checksum", "make_world"]
+
+CHECKSUM = "54a750c8706cc28d2bddb630c078127bc6462c6d004c0499aba32250f00ef3a2"  # of make_world("tiny")
 NOW = START + int(0.9 * YEAR)  # the time at which utility is taken when none is given
 AGES, GENDERS = ("18-24", "25-34", "35-49", "50-64", "65+"), ("female", "male", "other")
 REGIONS, DEVICES = ("coast", "plains", "hills", "lakes", "islands", "capital"), ("phone", "laptop", "tablet")

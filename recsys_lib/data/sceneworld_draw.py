@@ -59,7 +59,7 @@ def draw_truth(
     fond = (rng.random((n_users, 8), dtype=f32) < 0.65) * rng.gamma(1.5, 1 / 1.5, (n_users, 8)) + 0.02
     fond *= np.exp(0.3 * rng.standard_normal((3, 8)))[w.device] * np.exp(0.3 * rng.standard_normal((6, 8)))[w.region]
     activity = rng.gamma(1.2, 1 / 1.2, n_users)[:, None] * fond[:, parent[:live]] * rng.gamma(2, 0.5, (n_users, live))
-    activity = np.where(w.bot[:, None], 6 * activity.mean(0), activity)
+    activity = np.where(w.bot[:, None], 2 * activity.mean(0), activity)
     w.activity = (activity / activity.sum(0)).astype(f32)
     joined = np.where(rng.random(n_users) < 0.75, 0, rng.random(n_users))
     adopts = np.where(rng.random((n_users, live)) < 0.75, 0, rng.random((n_users, live)))

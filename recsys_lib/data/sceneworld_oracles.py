@@ -71,7 +71,9 @@ class Oracle:
     def fit(self, log: InteractionLog, until: int | None = None) -> Oracle:
         """Note the cut, and the events before it as the default history. Raises BadData for a log of another world."""
         if (log.n_users, log.n_items) != (self.truth.n_users, self.truth.n_items):
-            raise BadData(f"{log.name} is not of this world: it has {log.n_users} people and {log.n_items} items, not {self.truth.n_users} and {self.truth.n_items}.")
+            raise BadData(
+                f"{log.name} is not of this world: it has {log.n_users} people and {log.n_items} items, not {self.truth.n_users} and {self.truth.n_items}."
+            )
         self.history = log.before(until)
         times = self.history.events["time"].to_numpy()
         cut = until if until is not None else (int(times.max()) + 1 if len(times) else START)
@@ -114,7 +116,9 @@ class Interventional(Oracle):
 
     def _score(self, users: np.ndarray, scene: int, history: InteractionLog | None) -> np.ndarray:
         u, i, shape = self._block(users, scene)
-        return np.mean([self._click(u, i, (a + b) / 2) for a, b in zip(self.edges[:-1], self.edges[1:], strict=True)], axis=0).reshape(shape)
+        return np.mean([self._click(u, i, (a + b) / 2) for a, b in zip(self.edges[:-1], self.edges[1:], strict=True)], axis=0).reshape(
+            shape
+        )
 
 
 class TextOnly(Oracle):

@@ -124,7 +124,7 @@ def scene_texts(
         scene: name of one of the eight scenes of the lexicon.
         theme, season, form, maker: codes [n]; level: attribute levels -1, 0, 1 as int [n, 2].
         overlap: probability that a content phrase is one that all scenes share.
-        boilerplate: probability of each of two closing phrases of the scene (left out where the text would grow too long).
+        boilerplate: probability of each of two stock phrases of the scene, one before and one behind (left out where the text would grow too long).
         rng: source of randomness.
 
     Returns:
@@ -146,12 +146,11 @@ def scene_texts(
     closing = np.array(words.boilerplate)
     first = rng.integers(0, len(closing), n)
     second = (first + rng.integers(1, len(closing), n)) % len(closing)
-    for code in (first, second):
-        length = pc.count_substring(texts, " ").to_numpy() + 1 + np.char.count(closing, " ")[code] + 1
-        said = (rng.random(n) < boilerplate) & (length <= LONGEST)
-        texts = pc.binary_join_element_wise(
-            texts, pa.array(["", *(" " + p for p in closing)]).take(pa.array(np.where(said, code + 1, 0))), ""
-        )
+    for code, leads in ((first, True), (second, False)):
+        length = pc.count_substring(texts, " ").to_numpy() + np.char.count(closing, " ")[code] + 2
+        said = pa.array(np.where((rng.random(n) < boilerplate) & (length <= LONGEST), code + 1, 0))
+        before, after = (pa.array(["", *(form.format(p) for p in closing)]).take(said) for form in (("{} ", "") if leads else ("", " {}")))
+        texts = pc.binary_join_element_wise(before, texts, after, "")
     return titles, texts, n1
 
 
