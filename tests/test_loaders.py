@@ -1,7 +1,10 @@
 """Real data: the counts a correct parser reaches, to the unit; and the hub's format, on files written here."""
 
+import hashlib
 import json
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -125,6 +128,16 @@ def test_bing_news():
     assert log.time_kind == "none" and set(log.events["part"]) == {"train", "test"}
     tea = log.items["title"] == "tautog bite coming strong"
     assert log.items.loc[tea, "categories"].tolist() == ["Tautog"]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.needs(n)) for n in ("amazon-fkb", "movielens-1m", "movielens-100k", "lastfm", "microlens-50k", "bing-news")]
+)
+def test_loaded_events_are_those_of_the_card(name):
+    card = (Path(__file__).parent.parent / "data" / "cards" / f"{name}.md").read_text("utf-8")
+    events = load(name).events[["user", "item", "time"]].to_numpy("<i8")
+    assert hashlib.sha256(events.tobytes()).hexdigest() == re.search(r"sha256 `([0-9a-f]{64})`", card)[1]
+    assert f"{len(events):,}" in card
 
 
 def _write_category(root, category, reviews, products):
