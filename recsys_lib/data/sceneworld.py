@@ -72,8 +72,9 @@ class World:
         log: the :class:`InteractionLog`. ``users``: user_id, age_band, gender, region, device. ``items``: scene, item_id, title,
             description, form, maker, born (Unix seconds; may lie before :data:`START`) and one categorical column for each
             attribute (price, size, tempo, …; missing in other scenes). ``events``: clicks, with rating (1–5), favourite (bool), dwell (seconds).
-            ``extras``: impressions (user, item, scene, time, propensity, click; not in chunked presets, see :meth:`impressions`),
-            reviews (user, item, scene, time, rating, text), triples (head, relation, tail), entities (name, kind), dirty (kind, user, item, other).
+            ``extras``: impressions (user, item, scene, time, propensity, click; by scene, then time), reviews (user, item, scene, time,
+            rating, text), triples (head, relation, tail), entities (name, kind), dirty (kind, user, item, other). Chunked presets have only
+            dirty there; their impressions come from :meth:`impressions`.
         truth: the latent variables, :class:`recsys_lib.data.sceneworld_truth.Truth`.
         knobs: the arguments the world was made with.
         folder: where a chunked preset lies, else ``None``.
