@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from itertools import combinations
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from recsys_lib.data import load
 from recsys_lib.data import sceneworld as sw
-from recsys_lib.data.sceneworld_text import compose, lexicon
 from recsys_lib.errors import BadData
-
-STOP = set(
-    "a about after an and any are around as at be because before beside between by for from if in into is it its last no not of off on one only or "
-    "other out over own page past set than that the their then there this through to toward two under until up what when who with you your".split()
-)
 
 
 @pytest.fixture(scope="module")
@@ -156,87 +147,6 @@ def test_dirty_records_are_what_the_table_says(world):
     assert sw.make_world("tiny", dirty=0).log.extras["dirty"].empty
 
 
-# --- words ----------------------------------------------------------------------------------------------------------
-
-
-def stems(texts) -> set[str]:
-    porter = pytest.importorskip("snowballstemmer", reason="Porter stems come with Sphinx").stemmer("porter")
-    words = {w for text in texts for w in re.findall(r"[a-z0-9]+", text.lower())} - STOP
-    return {porter.stemWord(w) for w in words} - {""}
-
-
-def test_no_stem_of_a_theme_in_two_scenes():
-    words = lexicon()
-    assert len(words.themes) == 24 and len(words.scenes) == 8
-    for theme in words.themes:
-        own = {scene: stems(words.phrases[theme][scene]) for scene in words.scenes}
-        for a, b in combinations(own, 2):
-            assert not own[a] & own[b], (theme, a, b)
-    makers = [set(s.makers) for s in words.scenes.values()]
-    assert all(not a & b for a, b in combinations(makers, 2))
-
-
-def shared_stems(world) -> float:
-    """How alike the stems of one theme are across scenes beyond what other themes' stems share: mean Jaccard difference."""
-    log, theme = world.log, world.theme
-    texts = (log.items["title"] + " " + log.items["description"]).to_numpy()
-    scene = log.items["scene"].to_numpy()
-    bags = {(s, k): stems(texts[(scene == s) & (theme == k)]) for s in range(5) for k in range(24)}
-
-    def alike(a: set, b: set) -> float:
-        return len(a & b) / max(len(a | b), 1)
-
-    same = [alike(bags[a, k], bags[b, k]) for a, b in combinations(range(5), 2) for k in range(24)]
-    other = [alike(bags[a, k], bags[b, (k + 7) % 24]) for a, b in combinations(range(5), 2) for k in range(24)]
-    return float(np.mean(same) - np.mean(other))
-
-
-def test_overlap_is_a_knob():
-    none, half = (shared_stems(sw.make_world("tiny", overlap=o, boilerplate=0.0, dirty=0)) for o in (0.0, 0.5))
-    assert abs(none) < 0.005 and half > 0.03
-
-
-def test_texts_have_the_stated_lengths_and_boilerplate_is_a_knob():
-    lengths = {}
-    for share in (0.0, 1.0):
-        items = sw.make_world("tiny", boilerplate=share, items=400, target=1000).log.items
-        titles, texts = items["title"].str.split().str.len(), items["description"].str.split().str.len()
-        assert titles.between(4, 12).all() and texts.between(15, 40).all()
-        assert not items["title"].str.contains("{", regex=False).any() and not items["description"].str.contains("{", regex=False).any()
-        assert not items["description"].str.contains(r"\ba [aeiou]", regex=True).any()
-        lengths[share] = texts.mean()
-    assert lengths[1.0] > lengths[0.0] + 4
-    everywhere = items.loc[items["scene"] == 0, "description"]
-    assert everywhere.str.contains("|".join(map(re.escape, lexicon().scenes["shopping"].boilerplate))).mean() > 0.9
-
-
-def test_texts_state_theme_and_attributes():
-    world = sw.make_world("tiny", dirty=0)
-    for i in range(0, 800, 37):
-        row, words = world.log.items.iloc[i], lexicon()
-        name = world.log.scenes["name"][row["scene"]]
-        said = f"{row['title']} {row['description']}".lower()
-        assert any(p.lower() in said for p in words.phrases[world.theme_names[world.theme[i]]][name])
-        for k, levels in enumerate(words.scenes[name].attributes.values()):
-            assert any(w in said for w in levels[world.truth.level[i, k] + 1]) or k == 1 or "from" in said
-
-
-def test_compose_fills_row_by_row():
-    import pyarrow as pa
-
-    out = compose(["a {x} and {y}", "{y}!"], np.array([1, 0, 0]), {"x": pa.array(["p", "q", "owl"]), "y": pa.array(["s", "t", "u"])})
-    assert out.to_pylist() == ["S!", "A q and t", "An owl and u"]
-
-
-def test_knowledge_leads_from_item_to_theme_in_two_steps(tiny):
-    triples, entities = tiny.log.extras["triples"], tiny.log.extras["entities"]
-    n = tiny.log.n_items
-    about = triples[triples["relation"] == "about"].set_index("head")["tail"]
-    broader = triples[triples["relation"] == "broader"].set_index("head")["tail"]
-    assert (broader.loc[about.loc[np.arange(n)]].to_numpy() - n == tiny.theme).all()
-    assert entities["name"][n : n + 24].tolist() == list(tiny.theme_names) and triples[["head", "tail"]].max().max() < len(entities)
-
-
 # --- pictures and sound ------------------------------------------------------------------------------------------------
 
 
@@ -339,70 +249,3 @@ def test_oracle_refuses_another_world(tiny, world):
         tiny.oracle("logged").fit(world.log)
     with pytest.raises(BadData, match="no oracle"):
         tiny.oracle("perfect")
-
-
-# --- presets and bad input -----------------------------------------------------------------------------------------------
-
-
-def test_click_presets_count_clicks_and_half_of_them_in_the_focal_scene():
-    log = sw.make_world("shop-100k", users=2000, items=500, target=20_000).log
-    assert abs(len(log.events) / 20_000 - 1) < 0.06
-    assert 0.4 < (log.events["scene"] == 0).mean() < 0.6
-
-
-def test_many_scenes_are_forty_with_their_own_descriptions():
-    world = sw.make_world("many-scenes", users=400, items=40, target=30_000)
-    log = world.log
-    assert log.n_scenes == 43 and log.scenes["description"].is_unique and log.scenes["name"].is_unique
-    assert (np.bincount(log.events["scene"], minlength=43)[:40] > 0).all()
-    for s in (0, 9, 39):
-        assert len(set(world.theme[log.scene_items(s)])) <= 6 and log.items.loc[log.scene_items(s), "form"].nunique() <= 3
-
-
-def test_chunked_world_is_written_once_and_read_back(tmp_path):
-    small = dict(preset="xl-10m", users=300, items=60, target=5000, cache=tmp_path)
-    first = sw.make_world(**small)
-    stamp = {f.name: f.stat().st_mtime_ns for f in first.folder.iterdir()}
-    second = sw.make_world(**small)
-    assert stamp == {f.name: f.stat().st_mtime_ns for f in second.folder.iterdir()} and len(stamp) == 5 * 3 + 3
-    pd.testing.assert_frame_equal(first.log.events, second.log.events)
-    shown = pd.concat(second.impressions())
-    assert abs(len(shown) / 5000 - 1) < 0.1 and int(shown["click"].sum()) == len(second.log.events)
-    in_memory = sw.make_world("tiny", users=300, items=60, target=5000)
-    np.testing.assert_array_equal(in_memory.log.events["item"], second.log.events["item"])
-    pd.testing.assert_series_equal(in_memory.log.items["title"], second.log.items["title"], check_dtype=False)
-    assert [p.name for p in tmp_path.iterdir()] == [second.folder.name]
-
-
-def test_interrupted_chunks_leave_nothing_behind(tmp_path, monkeypatch):
-    from recsys_lib.data import sceneworld_chunks as chunks
-
-    def full(*args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(chunks, "happenings", full)
-    with pytest.raises(OSError, match="No space"):
-        sw.make_world("xl-10m", users=300, items=60, target=5000, cache=tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ({"preset": "huge"}, "no preset 'huge'"),
-        ({"theme_share": 1.2}, "theme_share is 1.2"),
-        ({"overlap": 0.8}, "overlap is 0.8"),
-        ({"boilerplate": -0.1}, "boilerplate is -0.1"),
-        ({"users": 5}, "at least 20 people"),
-    ],
-)
-def test_bad_arguments_get_one_clear_sentence(arguments, message):
-    with pytest.raises(BadData, match=re.escape(message)):
-        sw.make_world(**({"preset": "tiny"} | arguments))
-
-
-def test_unknown_codes_are_refused(tiny):
-    with pytest.raises(BadData, match="item code 800 is outside 0 … 799"):
-        tiny.utility(0, 800)
-    with pytest.raises(BadData, match="user code -1"):
-        tiny.propensity(-1, 0)
