@@ -111,7 +111,7 @@ class TextEncoder:
             bar = logging.is_progress_bar_enabled()
             logging.disable_progress_bar()
             tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-            model = AutoModel.from_pretrained(path, local_files_only=True, attn_implementation="sdpa").float().eval().to(self.device)
+            model = AutoModel.from_pretrained(path, local_files_only=True).float().eval().to(self.device)
             if bar:
                 logging.enable_progress_bar()
             self._loaded = model, tokenizer
