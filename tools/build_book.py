@@ -14,8 +14,9 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import yaml
@@ -47,7 +48,11 @@ def execute(source: Path, cache_folder: Path, timeout: int) -> tuple[float, str]
     except KeyError:
         pass
     os.environ["TQDM_DISABLE"] = "1"  # no progress bars on the pages
-    result = single_nb_execution(notebook, cwd=str(source.parent), allow_errors=False, timeout=timeout, meta_override=True)
+    began, quiet = time.perf_counter(), ["--IPKernelApp.log_level=40"]
+    try:
+        result = single_nb_execution(notebook, str(source.parent), timeout, allow_errors=False, extra_arguments=quiet)
+    except Exception:  # a kernel that died, of memory for one; a failing cell does not come here
+        return time.perf_counter() - began, traceback.format_exc()
     if result.err is not None:
         return result.time, result.exc_string or repr(result.err)
     bundle = CacheBundleIn(notebook, str(source), data={"execution_seconds": result.time})
@@ -61,7 +66,8 @@ def execute_all(root: Path, cache_folder: Path, timeout: int, workers: int = 2) 
 
     _ = get_cache(str(cache_folder)).db  # makes the folder and its tables before two processes want to
     done = []
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    # Each worker leads a session of its own, so that Ctrl-C reaches us alone; a kernel ends with its worker.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=os.setsid if os.name == "posix" else None)
     try:
         waiting = {pool.submit(execute, source, cache_folder, timeout): source for source in reversed(in_contents(root))}
         for future in as_completed(waiting):
@@ -71,8 +77,10 @@ def execute_all(root: Path, cache_folder: Path, timeout: int, workers: int = 2) 
             if failed:
                 print(f"\n{outcome}\n", file=sys.stderr, flush=True)
             done.append((name, seconds, "failed" if failed else outcome))
-    except KeyboardInterrupt:
+    except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
+        for worker in active_children():
+            worker.kill()
         raise
     pool.shutdown()
     return sorted(done)
@@ -119,7 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not any(outcome == "failed" for _, _, outcome in ran):
         began = time.perf_counter()
         book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root), "--path-output", str(root)]
-        book += ["--config", str(configure(root, build, cache_folder)), "-n", "-W", "--keep-going", "-q"]
+        book += ["--config", str(configure(root, build, cache_folder)), "--all", "-n", "-W", "--keep-going", "-q"]
+        # all pages anew, since Sphinx tells the warnings of a page only when it reads it
         status = subprocess.run(book, cwd=root, env=common.one_thread()).returncode
         times.append(("rendering", time.perf_counter() - began, "FAILED" if status else ""))
     print(common.table_of_times(times))
