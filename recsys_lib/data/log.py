@@ -101,7 +101,7 @@ class InteractionLog:
         return self if time is None else self.with_events(self.events[self.events[TIME] < time])
 
     def __repr__(self) -> str:
-        scenes = ", ".join(f"{n} {k:,}" for n, k in zip(self.scenes[NAME], np.bincount(self.events[SCENE], minlength=self.n_scenes)))
+        scenes = ", ".join(f"{n} {k:,}" for n, k in zip(self.scenes[NAME], np.bincount(self.events[SCENE], minlength=self.n_scenes), strict=True))
         return f"InteractionLog({self.name}: {self.n_users:,} people, {self.n_items:,} items, {len(self.events):,} events [{scenes}], time in {self.time_kind})"
 
 

@@ -1,0 +1,77 @@
+"""Recorded runs: what is too heavy for a reader's two cores is run once, written down with its circumstances, and read from there."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from recsys_lib.errors import BadData
+
+_CHECKOUT = Path(__file__).parent.parent / "data" / "results"
+_WHEEL = Path(__file__).parent / "_results"
+
+
+def folder() -> Path:
+    """Where recorded runs lie: ``data/results`` of a checkout, or inside the installed library."""
+    return _CHECKOUT if _CHECKOUT.is_dir() else _WHEEL
+
+
+def machine() -> dict[str, Any]:
+    """This machine in a few words: processor kind, cores, GPU name if there is one, Python and torch versions."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"cpu": platform.machine(), "cores": os.cpu_count(), "gpu": gpu, "python": platform.python_version(), "torch": torch.__version__}
+
+
+def record(run: str, *, command: str, metrics: Any, **facts: Any) -> Path:
+    """Write a recorded run to ``data/results/<run>.json``, in one step: a reader never meets half a file.
+
+    Args:
+        run: its id, e.g. ``03-amazon``. command: what to type to get it again. metrics: JSON-able figures, with intervals and n.
+        **facts: anything else worth knowing (``seeds``, ``seconds``, ``budget``, ``data``, …).
+    """
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30)
+    entry = {"id": run, "command": command, "commit": commit or None, "date": datetime.date.today().isoformat(), "device": machine(), "peak_gb": round(peak, 2), **facts, "metrics": metrics}
+    folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=folder(), suffix=".part", delete=False, encoding="utf-8") as f:
+        json.dump(entry, f, indent=1, ensure_ascii=False, default=float)
+    os.chmod(f.name, 0o644)
+    os.replace(f.name, folder() / f"{run}.json")
+    return folder() / f"{run}.json"
+
+
+def load_result(run: str) -> dict[str, Any]:
+    """A recorded run by its id.
+
+    Raises:
+        BadData: there is no such run; the message lists those there are.
+    """
+    path = folder() / f"{run}.json"
+    if not path.is_file():
+        there = ", ".join(sorted(p.stem for p in folder().glob("*.json"))) or "none yet"
+        raise BadData(f"no recorded run is called {run!r}; there are: {there}.")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def table(run: str, key: str | None = None) -> pd.DataFrame:
+    """The metrics of a recorded run as a table, one row an entry. ``key`` picks a part of the metrics."""
+    metrics = load_result(run)["metrics"]
+    return pd.DataFrame.from_dict(metrics if key is None else metrics[key], orient="index")
+
+
+def caption(run: str) -> str:
+    """One line on where a recorded run comes from, to stand under its table."""
+    r = load_result(run)
+    return f"Recorded run `{run}` of {r['date']}, commit `{r['commit']}`, {r['device']['cores']} cores{', ' + r['device']['gpu'] if r['device']['gpu'] else ''}; again with `{r['command']}`."

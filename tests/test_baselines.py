@@ -1,0 +1,87 @@
+"""Baselines: equal to a slow plain version, blind to the future, clear about people they do not know."""
+
+import numpy as np
+import pytest
+
+from recsys_lib.data.log import DAY
+from recsys_lib.errors import BadData
+from recsys_lib.models.ease import EASE
+from recsys_lib.models.itemknn import ItemKNN
+from recsys_lib.models.mix import Mix
+from recsys_lib.models.popularity import Popularity, PopularityPrior
+from recsys_lib.models.transitions import TransitionCounts
+from tests.test_splits import make_log
+
+MODELS = [Popularity(), Popularity(30), PopularityPrior(cuts=3), ItemKNN(), ItemKNN(5, 2.0), EASE(10.0), TransitionCounts(), Mix(PopularityPrior(cuts=3), ItemKNN())]
+
+
+@pytest.fixture(scope="module")
+def log():
+    rng = np.random.default_rng(5)
+    return make_log([(u, int(i), int(rng.integers(0, 200)) * DAY) for u in range(50) for i in rng.choice(30, 8, replace=False)])
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+def test_protocol_and_no_look_into_the_future(log, model):
+    until, users = 150 * DAY, np.array([0, 7, 3])
+    first = model.fit(log, until).score(users, 1)
+    assert first.dtype == np.float32 and first.shape == (3, len(log.scene_items(1))) and np.isfinite(first).all()
+    changed = log.events.copy()
+    late = changed.time >= until
+    changed.loc[late, "time"] += 500 * DAY
+    np.testing.assert_array_equal(first, model.fit(log.with_events(changed), until).score(users, 1))
+    np.testing.assert_allclose(first, model.score(users, 1, history=log.before(until)), rtol=1e-5)
+    with pytest.raises(BadData, match="unknown"):
+        model.score(np.array([10**6]), 1)
+    with pytest.raises(BadData, match="no scene"):
+        model.score(users, 9)
+
+
+def test_popularity_counts_its_window(log):
+    until = 150 * DAY
+    recent = log.events[(log.events.time < until) & (log.events.time >= until - 30 * DAY)]
+    model = Popularity(30).fit(log, until)
+    np.testing.assert_array_equal(model.count, np.bincount(recent.item, minlength=log.n_items))
+    with pytest.raises(BadData, match="positive"):
+        Popularity(0)
+    with pytest.raises(BadData, match="calendar"):
+        Popularity(3).fit(make_log([(0, 1, 0), (1, 2, 0)], time_kind="none"))
+
+
+def test_prior_learns_which_window_counts():
+    """Each fortnight has its own favourite item: only the shortest window tells anything."""
+    rng, rows = np.random.default_rng(0), []
+    for day in range(400):
+        for _ in range(6):
+            item = 2 * ((day // 60) % 10) if rng.random() < 0.8 else 2 * int(rng.integers(10))
+            rows.append((len(rows), item, day * DAY))
+    model = PopularityPrior().fit(make_log(rows))
+    assert model.weight[0].argmax() == 0 and model.weight[0][0] > 0.3
+
+
+def test_item_knn_is_the_cosine_of_sets(log):
+    x, model = log.matrix().toarray(), ItemKNN(dtype=np.float64).fit(log)
+    size = x.sum(0)
+    plain = (x.T @ x) / np.sqrt(np.outer(size, size))
+    np.fill_diagonal(plain, 0)
+    np.testing.assert_allclose(model.similarity.toarray(), plain, atol=1e-6)
+    assert (np.diff(ItemKNN(4).fit(log).similarity.tocsc().indptr) <= 4).all()
+
+
+def test_ease_solves_its_equations(log):
+    """The gradient of the ridge loss is zero off the diagonal: G B - XtX is diagonal."""
+    x, model = log.matrix().toarray().astype(float), EASE(20.0, dtype=np.float64).fit(log)
+    residual = (x.T @ x + 20.0 * np.eye(log.n_items)) @ model.weight - x.T @ x
+    assert np.abs(residual - np.diag(np.diag(residual))).max() < 1e-5
+    assert np.abs(np.diag(model.weight)).max() == 0
+    with pytest.raises(BadData, match="ridge"):
+        EASE(0)
+
+
+def test_transitions_count_steps_and_skip_equal_times():
+    log = make_log([(0, 0, 1), (0, 2, 2), (0, 4, 2), (0, 6, 3)])
+    model = TransitionCounts(steps=2, decay=0.5, norm=0).fit(log)
+    code = {name: k for k, name in enumerate(log.items.item_id)}
+    count = model.count.toarray()
+    assert count[code["0"], code["2"]] == 1 and count[code["0"], code["6"]] == 0.5
+    assert count[code["2"], code["4"]] == 0 and count[code["4"], code["2"]] == 0

@@ -1,0 +1,126 @@
+"""The judge: equal to plain definitions and to ranx on random cases; ties, slices, intervals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_lib.data import temporal_split
+from recsys_lib.data.splits import hash64
+from recsys_lib.errors import BadData
+from recsys_lib.evaluation import compare, judge, matched_auc, ndcg, rank_of, recall, scoreboard, top_k
+from tests.test_splits import make_log
+
+
+class Fixed:
+    """Scores given beforehand, [users, items]."""
+
+    def __init__(self, log, table):
+        self.log, self.table = log, table
+
+    def score(self, users, scene, history=None):
+        return self.table[users][:, self.log.scene_items(scene)].copy()
+
+
+@pytest.fixture(scope="module")
+def case():
+    rng = np.random.default_rng(3)
+    log = make_log([(u, i, int(rng.integers(100))) for u in range(40) for i in rng.choice(60, 14, replace=False)])
+    return log, temporal_split(log), rng
+
+
+def plain_rows(split, model):
+    """The contract's definitions, written the slow way."""
+    count, rows = np.bincount(split.train.events.item, minlength=split.log.n_items), []
+    for (u, s, _), positives in zip(split.pairs.itertuples(index=False), split.positives, strict=True):
+        items, x = split.log.scene_items(s), model.score(np.array([u]), s)[0].astype(float)
+        own = set(split.train.events.item[split.train.events.user == u])
+        listed = sorted((i for i in items if i not in own), key=lambda i: (-x[i - items[0]], hash64(i)))
+        ranks = np.array([listed.index(p) for p in positives])
+        dcg = sum(1 / np.log2(r + 2) for r in ranks if r < 10) / sum(1 / np.log2(k + 2) for k in range(min(10, len(ranks))))
+        aucs = []
+        for p in positives:
+            rivals = [i for i in listed if i not in positives and np.floor(np.log2(1 + count[i])) == np.floor(np.log2(1 + count[p]))]
+            if rivals:
+                aucs.append(np.mean([(x[i - items[0]] < x[p - items[0]]) + 0.5 * (x[i - items[0]] == x[p - items[0]]) for i in rivals]))
+        rows.append((dcg, np.mean(ranks < 10), np.mean(ranks < 100), np.mean(aucs) if aucs else np.nan))
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("levels", [2, 5, 10**6])
+def test_equal_to_the_plain_definitions_with_and_without_ties(case, levels):
+    log, split, rng = case
+    model = Fixed(log, rng.integers(levels, size=(log.n_users, log.n_items)).astype(np.float32))
+    judged = judge(model, split).pairs.query("item == 'all'").sort_values(["user", "scene"])
+    np.testing.assert_allclose(judged[["ndcg10", "recall10", "recall100", "pm_auc"]].to_numpy(), plain_rows(split, model), atol=1e-12)
+
+
+def test_equal_to_ranx(case):
+    from ranx import Qrels, Run, evaluate
+
+    log, split, rng = case
+    table = rng.permuted(np.tile(np.arange(log.n_items, dtype=np.float32), (log.n_users, 1)), axis=1)
+    qrels, run = {}, {}
+    for k, ((u, s, _), positives) in enumerate(zip(split.pairs.itertuples(index=False), split.positives, strict=True)):
+        own = set(split.train.events.item[split.train.events.user == u])
+        qrels[str(k)] = {str(p): 1 for p in positives}
+        run[str(k)] = {str(i): float(table[u, i]) for i in log.scene_items(s) if i not in own}
+    theirs = evaluate(Qrels(qrels), Run(run), ["ndcg@10", "recall@10"])
+    ours = judge(Fixed(log, table), split).pairs.query("item == 'all'")
+    assert ours.ndcg10.mean() == pytest.approx(theirs["ndcg@10"], abs=1e-6)
+    assert ours.recall10.mean() == pytest.approx(theirs["recall@10"], abs=1e-6)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.data())
+def test_ranks_lists_and_auc_agree_with_sorting(values, data):
+    x = np.array(values, np.float32)
+    chosen = np.array(data.draw(st.lists(st.integers(0, len(x) - 1), min_size=1, max_size=12, unique=True)))
+    order = np.argsort(-x, kind="stable")
+    assert rank_of(x, chosen).tolist() == [int(np.flatnonzero(order == j)[0]) for j in chosen]
+    assert top_k(x, 5).tolist() == order[:5].tolist()
+    free = np.ones(len(x), bool)
+    free[chosen] = False
+    auc = matched_auc(x, chosen, free, np.zeros(len(x), int))
+    assert np.isnan(auc).all() if not free.any() else ((auc >= 0) & (auc <= 1)).all()
+
+
+def test_known_values():
+    assert ndcg(np.array([0])) == 1 and ndcg(np.array([10])) == 0
+    assert ndcg(np.array([1])) == pytest.approx(1 / np.log2(3))
+    assert recall(np.array([0, 3, 200]), 100) == pytest.approx(2 / 3)
+
+
+def test_a_system_against_itself_differs_by_nothing_and_a_better_one_by_something(case):
+    log, split, rng = case
+    noise = Fixed(log, rng.random((log.n_users, log.n_items), np.float32))
+    truth = noise.table.copy()
+    for (u, _, _), positives in zip(split.pairs.itertuples(index=False), split.positives, strict=True):
+        truth[u, positives] += 2
+    a, b = judge(Fixed(log, truth), split, "truth"), judge(noise, split, "noise")
+    same, gap = compare(b, b, item="all"), compare(a, b, item="all")
+    assert same["low"] == same["difference"] == same["high"] == 0
+    assert gap["low"] > 0 and gap["low"] <= gap["difference"] <= gap["high"]
+    assert a.value(item="all") == 1
+    board = scoreboard([a, b], slices=[("known", "all")])
+    assert board.index[0] == "truth"
+    row = b.summary().loc[("known", "all")]
+    assert row.ndcg10_low <= row.ndcg10 <= row.ndcg10_high
+
+
+def test_a_score_of_a_wrong_shape_or_nan_is_refused(case):
+    log, split, _ = case
+    with pytest.raises(BadData, match="nan"):
+        judge(Fixed(log, np.full((log.n_users, log.n_items), np.nan, np.float32)), split)
+    wrong = Fixed(log, np.zeros((log.n_users, log.n_items), np.float32))
+    wrong.score = lambda users, scene, history=None: np.zeros((len(users), 1))
+    with pytest.raises(BadData, match="shape"):
+        judge(wrong, split)
+
+
+def test_a_catalogue_smaller_than_k_leaves_places_empty():
+    log = make_log([(u, i, 10 * (i // 2) + u) for u in range(5) for i in range(6)])
+    split = temporal_split(log)
+    judged = judge(Fixed(log, np.zeros((log.n_users, log.n_items), np.float32)), split)
+    assert (judged.lists == -1).any() and isinstance(judged.facts, pd.DataFrame)
