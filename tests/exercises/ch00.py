@@ -1,0 +1,69 @@
+"""Right and planted wrong answers of chapter 00."""
+
+import numpy as np
+
+
+def first(scores, k):
+    return [int(j) for j in np.argsort(-np.asarray(scores, float), kind="stable")[:k]]
+
+
+def first_lowest(scores, k):
+    return list(np.argsort(scores)[:k])
+
+
+def first_reversed(scores, k):
+    return list(np.argsort(scores, kind="stable")[::-1][:k])
+
+
+def person(vectors, history):
+    if len(history) == 0:
+        return np.zeros(vectors.shape[1])
+    mean = vectors[list(history)].mean(0)
+    return mean / np.linalg.norm(mean)
+
+
+def person_unscaled(vectors, history):
+    return vectors[list(history)].mean(0) if len(history) else np.zeros(vectors.shape[1])
+
+
+def person_all(vectors, history):
+    return vectors.mean(0) / np.linalg.norm(vectors.mean(0)) if len(history) else np.zeros(vectors.shape[1])
+
+
+def person_from_nothing(vectors, history):
+    rows = vectors[np.array(history, int)]
+    return rows.sum(0) / max(1.0, np.linalg.norm(rows.sum(0))) + (np.nan if len(history) == 0 else 0)
+
+
+def fresh(scores, seen, k):
+    return [int(j) for j in np.argsort(-np.asarray(scores, float), kind="stable") if j not in set(seen)][:k]
+
+
+def fresh_cut_first(scores, seen, k):
+    return [j for j in first(scores, k) if j not in seen]
+
+
+def fresh_not_removed(scores, seen, k):
+    return first(scores, k)
+
+
+def history(events, user, until):
+    mine = events[(events.user == user) & (events.time < until)]
+    return mine.sort_values("time", kind="stable").item.tolist()
+
+
+def history_with_the_cut(events, user, until):
+    return events[(events.user == user) & (events.time <= until)].sort_values("time").item.tolist()
+
+
+def history_unsorted(events, user, until):
+    return events[(events.user == user) & (events.time < until)].item.tolist()
+
+
+RIGHT = {"00-1": [first], "00-2": [person], "00-3": [fresh], "00-4": [history]}
+WRONG = {
+    "00-1": [(first_lowest, "lowest"), (first_reversed, "ties")],
+    "00-2": [(person_unscaled, "length one"), (person_all, "not all items"), (person_from_nothing, "without a past")],
+    "00-3": [(fresh_cut_first, "before you cut"), (fresh_not_removed, "was seen")],
+    "00-4": [(history_with_the_cut, "time < until"), (history_unsorted, "Oldest first")],
+}
