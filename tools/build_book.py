@@ -114,6 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     root, build = chosen.root.resolve(), chosen.root.resolve() / "_build"
     os.environ.update(common.ONE_THREAD)
+    os.environ.pop("MPLBACKEND", None)  # figures belong on the pages
     began = time.perf_counter()
     downloads = {} if chosen.no_cache else make_cache.main()
     times = [("downloads and encodings", time.perf_counter() - began, "")]
