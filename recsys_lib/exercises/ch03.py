@@ -1,0 +1,93 @@
+"""Checks of chapter 03, baselines."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys_lib.data.log import DAY
+from recsys_lib.exercises import exercise
+
+
+@exercise("03-1")
+def recent_counts(answer):
+    """Counts in the last days before T: start included, T itself not."""
+    T = 100 * DAY
+    time, item = np.array([10, 69, 70, 90, 99, 100, 101]) * DAY, np.array([0, 0, 1, 1, 2, 3, 3])
+    got = np.asarray(answer(time, item, 5, T, 30), float)
+    if got.shape != (5,):
+        return f"the result has shape {got.shape}, and one count for each of the 5 items was asked for; items without events count 0."
+    if got[3] > 0:
+        return "an event at or after T was counted, and the future is not known yet: keep only time < T."
+    if got[0] > 0:
+        return "an event from before the window was counted: drop what is more than `days` days (of DAY seconds) older than T."
+    if got[1] != 2:
+        return "the event exactly `days` days before T belongs to the window, and each event counts 1."
+    if got[2] != 1:
+        return "the event one day before T is missing; does the window end at T?"
+    quiet = np.asarray(answer(np.array([10 * DAY]), np.array([0]), 5, T, 30), float)
+    if quiet.any():
+        return "the window must end at T, not at the last event of the log: after a quiet month nothing is recent."
+    return None
+
+
+@exercise("03-2")
+def cosine_of_items(answer):
+    """Cosine between columns, zero diagonal, columns without people."""
+    x = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0], [1, 0, 1, 0]], float)
+    got = np.asarray(answer(x.copy()), float)
+    if got.shape != (4, 4):
+        return f"the result has shape {got.shape}; items by items, (4, 4), was asked for."
+    if not np.isfinite(got).all():
+        return "an item without any person gives nan or inf; its similarity to all others should be 0."
+    if np.abs(np.diag(got)).max() > 1e-9:
+        return "the diagonal should be 0: an item must not vote for itself."
+    if abs(got[0, 1] - 2) < 1e-9:
+        return (
+            "these are raw counts of shared people, and bestsellers win every one; divide by the square root of the product of the sizes."
+        )
+    if abs(got[0, 1] - 2 / 8) < 1e-9:
+        return "the square root is missing: divide by sqrt(size_i * size_j), the lengths of the two columns."
+    if abs(got[0, 1] - 2 / np.sqrt(8)) > 1e-6 or abs(got[1, 2] - 0.5) > 1e-6 or abs(got[0, 1] - got[1, 0]) > 1e-9:
+        return "two items of sizes 4 and 2 that share 2 people should have similarity 2 / sqrt(8), both ways."
+    return None
+
+
+@exercise("03-3")
+def ease_weight(answer):
+    """The closed form of EASE."""
+    x = (np.random.default_rng(0).random((40, 6)) < np.linspace(0.2, 0.7, 6)).astype(float)
+    p = np.linalg.inv(x.T @ x + 3 * np.eye(6))
+    right = -p / np.diag(p)
+    np.fill_diagonal(right, 0)
+    got = np.asarray(answer(x.copy(), 3.0), float)
+    if got.shape != (6, 6):
+        return f"the result has shape {got.shape}; items by items, (6, 6), was asked for."
+    if np.abs(np.diag(got)).max() > 1e-9:
+        return "the diagonal should be 0, or each item explains itself and nothing is learned."
+    if np.allclose(got, right.T, atol=1e-8):
+        return "you divided each row by its own diagonal entry; column j is the equation of item j, so divide by P_jj."
+    if np.allclose(got, -right, atol=1e-8):
+        return "the sign is turned around: B_ij = -P_ij / P_jj."
+    if not np.allclose(got, right, atol=1e-8):
+        return "the values differ from -P_ij / P_jj with P the inverse of X'X + lam * I; is lam added to the diagonal, before the inverse?"
+    return None
+
+
+@exercise("03-4")
+def next_steps(answer):
+    """Transitions between consecutive distinct times."""
+    got = answer([5, 7, 8, 6], [1, 2, 2, 3])
+    if not hasattr(got, "keys"):
+        return "a dictionary {(from, to): count} was asked for."
+    got = dict(got)
+    if (7, 8) in got or (8, 7) in got:
+        return "7 and 8 have equal times, so neither follows the other."
+    if (5, 6) in got:
+        return "5 to 6 is two steps; count only from one distinct time to the next."
+    if (5, 8) not in got or (7, 6) not in got:
+        return "a step leads from every item of one time to every item of the next: 5 to 8 and 7 to 6 are missing."
+    if got != {(5, 7): 1, (5, 8): 1, (7, 6): 1, (8, 6): 1}:
+        return "four transitions were expected for items 5, 7, 8, 6 at times 1, 2, 2, 3, each counted once."
+    if dict(answer([1, 2, 1, 2], [1, 2, 3, 4])).get((1, 2)) != 2:
+        return "1 to 2 happens twice in the sequence 1, 2, 1, 2 and should count 2."
+    return None

@@ -1,0 +1,62 @@
+"""Right answers and planted mistakes for the exercises of chapter 03."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from recsys_lib.data.log import DAY
+
+
+def recent(time, item, n_items, T, days):
+    return np.bincount(item[(time < T) & (time >= T - days * DAY)], minlength=n_items)
+
+
+def with_the_future(time, item, n_items, T, days):
+    return np.bincount(item[time >= T - days * DAY], minlength=n_items)
+
+
+def of_all_time(time, item, n_items, T, days):
+    return np.bincount(item[time < T], minlength=n_items)
+
+
+def from_last_event(time, item, n_items, T, days):
+    time, item = time[time < T], item[time < T]
+    return np.bincount(item[time >= min(T - days * DAY, time.max())], minlength=n_items)
+
+
+def cosine(x, root=True, diagonal=False, divide=True):
+    size = np.maximum(x.sum(0), 1)
+    both = np.outer(size, size)
+    s = x.T @ x / ((np.sqrt(both) if root else both) if divide else 1)
+    if not diagonal:
+        np.fill_diagonal(s, 0)
+    return s
+
+
+def ease(x, lam, axis=0, diagonal=False, sign=-1):
+    p = np.linalg.inv(x.T @ x + lam * np.eye(x.shape[1]))
+    b = sign * (p / np.diag(p) if axis == 0 else p / np.diag(p)[:, None])
+    if not diagonal:
+        np.fill_diagonal(b, 0)
+    return b
+
+
+def next_steps(items, times):
+    at, count = sorted(set(times)), Counter()
+    for one, two in zip(at, at[1:], strict=False):
+        count.update((i, j) for i, a in zip(items, times, strict=True) for j, b in zip(items, times, strict=True) if (a, b) == (one, two))
+    return count
+
+
+RIGHT = {"03-1": [recent], "03-2": [cosine], "03-3": [ease], "03-4": [next_steps]}
+WRONG = {
+    "03-1": [(with_the_future, "time < T"), (of_all_time, "before the window"), (from_last_event, "must end at T")],
+    "03-2": [(lambda x: cosine(x, diagonal=True), "vote for itself"), (lambda x: cosine(x, root=False), "square root is missing"),
+             (lambda x: cosine(x, divide=False), "raw counts")],
+    "03-3": [(lambda x, lam: ease(x, lam, axis=1), "P_jj"), (lambda x, lam: ease(x, lam, diagonal=True), "diagonal should be 0"),
+             (lambda x, lam: ease(x, lam, sign=1), "sign")],
+    "03-4": [(lambda items, times: Counter(zip(items, items[1:], strict=False)), "equal times"),
+             (lambda items, times: Counter((i, j) for i, a in zip(items, times, strict=True) for j, b in zip(items, times, strict=True) if a < b), "two steps")],
+}  # fmt: skip
