@@ -1,0 +1,83 @@
+"""Checks of chapter 02: NDCG, a leak detector, sampled candidates, a paired interval over people."""
+
+from __future__ import annotations
+
+from math import comb, log2
+
+import numpy as np
+
+from recsys_lib.exercises import exercise
+
+
+@exercise("02-1")
+def ndcg_by_hand(answer):
+    """None if right, else one sentence that helps."""
+    if abs(answer([3, 1, 2], {3}) - 1) > 1e-9:
+        return "A single positive in first place should give exactly 1; is your ideal gain that of min(k, positives) hits?"
+    if abs(answer([1, 3, 2], {3}) - 1 / log2(3)) > 1e-9:
+        return "A single positive in second place should be worth less than in first; the discount of place i (from 0) is 1 / log2(i + 2)."
+    if abs(answer([1, 2, 3, 4], {4}, 3)) > 1e-9:
+        return "A positive below place k should earn nothing; do you stop after k places?"
+    if abs(answer([5, 6], {5, 6, 7}, 2) - 1) > 1e-9:
+        return "Two places, two hits, three positives: that is the best possible list, so it should give 1; look at the ideal again."
+    return None
+
+
+@exercise("02-2")
+def leak_detector(answer):
+    """None if right, else one sentence that helps."""
+    events = np.array([[0, 1], [0, 2], [1, 5], [2, 5], [1, 9]])  # item, time
+
+    def honest(e):
+        return np.bincount(e[e[:, 1] < 5, 0], minlength=3)
+
+    def late(e):
+        return np.bincount(e[e[:, 1] <= 5, 0], minlength=3)
+
+    def whole(e):
+        return np.bincount(e[:, 0], minlength=3)
+
+    def swaps(e):  # the sum of the scores stays the same, only their owners change
+        return np.array([1, 0, 0]) if e[:, 1].max() < 9 else np.array([0, 1, 0])
+
+    if not answer(whole, events, 5):
+        return "A system that counts all events reads the future, and your detector missed it."
+    if answer(honest, events, 5):
+        return "A system that counts only events before T is honest, and your detector accused it."
+    if not answer(late, events, 5):
+        return "An event at T itself belongs to the future; which side of the cut does your comparison put it on?"
+    if not answer(swaps, events, 5):
+        return "Two score arrays can have the same sum and still rank differently; compare them item by item."
+    return None
+
+
+@exercise("02-3")
+def first_among_sampled(answer):
+    """None if right, else one sentence that helps."""
+    if abs(answer(0, 50, 10) - 1) > 1e-9:
+        return "An item that nothing beats is always first, so the probability should be 1."
+    if abs(answer(45, 50, 10)) > 1e-9:
+        return "With only 5 weaker items, 10 candidates cannot avoid the stronger ones, so this should be 0; candidates are drawn without repetition."
+    for better, n, m in ((1, 50, 10), (7, 50, 3), (20, 600, 20)):
+        if abs(answer(better, n, m) - comb(n - better, m) / comb(n, m)) > 1e-6:
+            return f"For {better} better of {n} and {m} candidates your probability is off; are the candidates drawn without repetition?"
+    return None
+
+
+@exercise("02-4")
+def paired_interval(answer):
+    """None if right, else one sentence that helps."""
+    rng = np.random.default_rng(3)
+    users = np.repeat(np.arange(60), 5)
+    hard = rng.normal(0, 1, 300)
+    gap = np.repeat(rng.normal(0.1, 0.2, 60), 5)
+    low, high = answer(users, hard + gap, hard)
+    mean, width = gap.mean(), high - low
+    right = 2 * 1.96 * gap[::5].std() / np.sqrt(60)
+    if not low < mean < high:
+        return "The interval should contain the observed mean of a - b; did you subtract in this order?"
+    if width > 1.6 * right:
+        return "Your interval is far too wide: a and b were measured on the same questions, so take the difference first and redraw the pairs together."
+    if width < 0.7 * right:
+        return "Your interval is too narrow: five rows of one person are not five witnesses, so redraw people, each with all their rows."
+    return None

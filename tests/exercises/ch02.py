@@ -1,0 +1,69 @@
+"""Right answers and planted mistakes for the exercises of chapter 02."""
+
+from math import comb, log2
+
+import numpy as np
+
+
+def right_ndcg(ranked, positives, k=10):
+    gain = sum(1 / log2(i + 2) for i, item in enumerate(ranked[:k]) if item in positives)
+    return gain / sum(1 / log2(i + 2) for i in range(min(k, len(positives))))
+
+
+def ideal_of_k(ranked, positives, k=10):
+    return sum(1 / log2(i + 2) for i, item in enumerate(ranked[:k]) if item in positives) / sum(1 / log2(i + 2) for i in range(k))
+
+
+def no_discount(ranked, positives, k=10):
+    return sum(item in positives for item in ranked[:k]) / min(k, len(positives))
+
+
+def no_cut(ranked, positives, k=10):
+    return right_ndcg(ranked, positives, max(k, len(ranked)))
+
+
+def right_detector(score, events, until):
+    return not np.array_equal(score(events), score(events[events[:, 1] < until]))
+
+
+def keeps_t(score, events, until):
+    return not np.array_equal(score(events), score(events[events[:, 1] <= until]))
+
+
+def compares_sums(score, events, until):
+    return score(events).sum() != score(events[events[:, 1] < until]).sum()
+
+
+def right_first(better, n, m):
+    return comb(n - better, m) / comb(n, m)
+
+
+def with_repetition(better, n, m):
+    return (1 - better / n) ** m
+
+
+def right_interval(users, a, b, draws=1000, seed=0):
+    rng, gap = np.random.default_rng(seed), a - b
+    _, who = np.unique(users, return_inverse=True)
+    total, n = np.bincount(who, gap), np.bincount(who)
+    pick = rng.integers(len(n), size=(draws, len(n)))
+    return np.quantile(total[pick].sum(1) / n[pick].sum(1), [0.025, 0.975])
+
+
+def redraws_rows(users, a, b, draws=1000, seed=0):
+    return right_interval(np.arange(len(a)), a, b, draws, seed)
+
+
+def unpaired(users, a, b, draws=1000, seed=0):
+    rng = np.random.default_rng(seed)
+    x, y = (v[rng.integers(len(v), size=(draws, len(v)))].mean(1) for v in (a, b))
+    return np.quantile(x - y, [0.025, 0.975])
+
+
+RIGHT = {"02-1": [right_ndcg], "02-2": [right_detector], "02-3": [right_first], "02-4": [right_interval]}
+WRONG = {
+    "02-1": [(ideal_of_k, "min(k"), (no_discount, "discount"), (no_cut, "below place k")],
+    "02-2": [(keeps_t, "at T itself"), (compares_sums, "item by item")],
+    "02-3": [(with_repetition, "without repetition")],
+    "02-4": [(redraws_rows, "redraw people"), (unpaired, "too wide")],
+}
