@@ -13,10 +13,11 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 
 import yaml
@@ -60,14 +61,25 @@ def execute(source: Path, cache_folder: Path, timeout: int) -> tuple[float, str]
     return result.time, "ran"
 
 
+def work_alone() -> None:
+    """Start of a worker: out of Ctrl-C's reach, so that it ends when the build ends it, or at once when the build is gone."""
+    if os.name == "posix":
+        os.setsid()
+
+    def leave() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=leave, daemon=True).start()
+
+
 def execute_all(root: Path, cache_folder: Path, timeout: int, workers: int = 2) -> list[tuple[str, float, str]]:
     """Run all chapters of the table of contents; (chapter, seconds, outcome) as they finish. The slowest kind goes first: later chapters."""
     from jupyter_cache import get_cache
 
     _ = get_cache(str(cache_folder)).db  # makes the folder and its tables before two processes want to
     done = []
-    # Each worker leads a session of its own, so that Ctrl-C reaches us alone; a kernel ends with its worker.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=os.setsid if os.name == "posix" else None)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=work_alone)
     try:
         waiting = {pool.submit(execute, source, cache_folder, timeout): source for source in reversed(in_contents(root))}
         for future in as_completed(waiting):

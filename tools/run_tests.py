@@ -54,6 +54,8 @@ def main(quick: bool = False) -> int:
         for key, number in found.items():
             total[key] += number
         broken |= status != 0
+        if counts and not found:
+            print(f"{name} ended with status {status} before it could report.")
         words = ", ".join(f"{number} {key}" for key, number in found.items() if number)
         times.append((name, time.perf_counter() - began, "; ".join(filter(None, [words, "FAILED" if status else "ok"]))))
 
