@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -141,6 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
         began = time.perf_counter()
         book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root), "--path-output", str(root)]
         book += ["--config", str(configure(root, build, cache_folder)), "--all", "-n", "-W", "--keep-going", "-q"]
+        shutil.rmtree(build / "html", ignore_errors=True)  # no page of a chapter that is gone
         # all pages anew, since Sphinx tells the warnings of a page only when it reads it
         status = subprocess.run(book, cwd=root, env=common.one_thread()).returncode
         times.append(("rendering", time.perf_counter() - began, "FAILED" if status else ""))
