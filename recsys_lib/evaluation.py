@@ -21,7 +21,6 @@ from recsys_lib.data.splits import Split, hash64
 from recsys_lib.errors import BadData
 
 METRICS = ("ndcg10", "recall10", "recall100", "pm_auc")
-SLICES = ("all", "known", "new")
 DRAWS = 2_000
 
 
@@ -114,9 +113,13 @@ class Judgement:
         """Means of one metric by (person kind, item slice) and scene code."""
         return self.pairs.pivot_table(index=["person", "item"], columns="scene", values=metric)
 
+    def slice(self, person: str, item: str) -> pd.DataFrame:
+        """The rows of one person kind and one item slice."""
+        return self.pairs[(self.pairs.person == person) & (self.pairs.item == item)]
+
     def value(self, metric: str = "ndcg10", person: str = "known", item: str = "known") -> float:
         """One figure: the mean of the scenes' means in one slice."""
-        return scene_mean(self.pairs[(self.pairs.person == person) & (self.pairs.item == item)], metric)
+        return scene_mean(self.slice(person, item), metric)
 
 
 def judge(model: Any, split: Split, name: str | None = None, block: int = 256, progress: bool = False) -> Judgement:
@@ -254,15 +257,15 @@ def compare(a: Judgement, b: Judgement, metric: str = "ndcg10", person: str = "k
     Raises:
         BadData: the two were not asked the same pairs.
     """
-    x, y = (j.pairs[(j.pairs.person == person) & (j.pairs.item == item)].reset_index(drop=True) for j in (a, b))
+    x, y = (j.slice(person, item).reset_index(drop=True) for j in (a, b))
     if not x[["user", "scene"]].equals(y[["user", "scene"]]):
         raise BadData(f"{a.name} and {b.name} were judged on different pairs; judge both on one split.")
     if x.empty:
         raise BadData(f"there is no pair of {person} persons and {item} items in this split.")
     gap = (x[metric] - y[metric]).to_numpy(float)
-    mean = scene_mean(x.assign(gap=gap), "gap")
+    mean, base = scene_mean(x.assign(gap=gap), "gap"), scene_mean(y, metric)
     low, high = np.nanquantile(_draws(x, gap, draws, seed), [0.025, 0.975])
-    return {"difference": mean, "low": float(low), "high": float(high), "relative": mean / scene_mean(y, metric) if scene_mean(y, metric) else np.nan, "n": len(x)}
+    return {"difference": mean, "low": float(low), "high": float(high), "relative": mean / base if base else np.nan, "n": len(x)}
 
 
 def scoreboard(judgements: Sequence[Judgement], metric: str = "ndcg10", slices: Sequence[tuple[str, str]] = (("known", "known"), ("known", "new"), ("withheld", "all"))) -> pd.DataFrame:
@@ -271,7 +274,7 @@ def scoreboard(judgements: Sequence[Judgement], metric: str = "ndcg10", slices: 
     for j in judgements:
         row: dict[tuple[str, str], float] = {}
         for person, item in slices:
-            part = j.pairs[(j.pairs.person == person) & (j.pairs.item == item)]
+            part = j.slice(person, item)
             low, high = _interval(part, metric) if len(part) else (np.nan, np.nan)
             row |= {(f"{person} × {item}", "mean"): scene_mean(part, metric), (f"{person} × {item}", "low"): low, (f"{person} × {item}", "high"): high}
         rows[j.name] = row

@@ -9,12 +9,12 @@ import platform
 import resource
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from recsys_lib.data.sources import writing
 from recsys_lib.errors import BadData
 
 _CHECKOUT = Path(__file__).parent.parent / "data" / "results"
@@ -44,12 +44,13 @@ def record(run: str, *, command: str, metrics: Any, **facts: Any) -> Path:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30)
     entry = {"id": run, "command": command, "commit": commit or None, "date": datetime.date.today().isoformat(), "device": machine(), "peak_gb": round(peak, 2), **facts, "metrics": metrics}
-    folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=folder(), suffix=".part", delete=False, encoding="utf-8") as f:
-        json.dump(entry, f, indent=1, ensure_ascii=False, default=float)
-    os.chmod(f.name, 0o644)
-    os.replace(f.name, folder() / f"{run}.json")
-    return folder() / f"{run}.json"
+    text = json.dumps(entry, indent=1, ensure_ascii=False, default=float)
+
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+        part.chmod(0o644)
+
+    return writing(folder() / f"{run}.json", write)
 
 
 def load_result(run: str) -> dict[str, Any]:

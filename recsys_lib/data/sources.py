@@ -203,7 +203,7 @@ def writing(path: Path, write: Callable[[Path], None]) -> Path:
 def probe(address: str, what: str) -> None:
     """Raise :class:`SourceUnreachable` within two seconds if the host of ``address`` (or the proxy before it) is silent."""
     advice = "set RECSYS_MIRROR to a folder that holds a copy, or try again with a network; what needs this file is skipped until then"
-    if os.environ.get("RECSYS_OFFLINE", "0") not in ("", "0"):
+    if _offline():
         raise SourceUnreachable(f"{what} is not in the cache ({cache_dir()}) and RECSYS_OFFLINE forbids asking the network; unset it, or {advice}.")
     url = urllib.parse.urlsplit(address)
     proxy = urllib.request.getproxies().get(url.scheme)
@@ -216,6 +216,11 @@ def probe(address: str, what: str) -> None:
     caller.join(PROBE_SECONDS)  # a name server may be slower than any socket timeout
     if not answered:
         raise SourceUnreachable(f"{what} is not in the cache ({cache_dir()}) and {url.hostname} does not answer; {advice}.")
+
+
+def _offline() -> bool:
+    """Whether ``RECSYS_OFFLINE`` forbids asking the network."""
+    return os.environ.get("RECSYS_OFFLINE", "0") not in ("", "0")
 
 
 def _knock(host: str, port: int, answered: list[bool]) -> None:
@@ -251,5 +256,5 @@ def _probe_index(source: Source) -> None:
     """Probe pip's package index, unless pip is set up to look elsewhere too (then its own answer counts)."""
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False).stdout
     settings = {key.split(".")[-1]: value.strip("'") for key, _, value in (line.partition("=") for line in listed.splitlines())}
-    if os.environ.get("RECSYS_OFFLINE", "0") not in ("", "0") or not settings.keys() & {"no-index", "find-links", "extra-index-url"}:
+    if _offline() or not settings.keys() & {"no-index", "find-links", "extra-index-url"}:
         probe(settings.get("index-url", "https://pypi.org/simple"), source.name)

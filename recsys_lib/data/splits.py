@@ -62,15 +62,16 @@ class Split:
         return hashed_split(self.train)
 
 
-def _make(log: InteractionLog, train: pd.DataFrame, test: pd.DataFrame, until: int | None, protocol: str, withheld: set | None = None) -> Split:
+def _make(log: InteractionLog, train: pd.DataFrame, test: pd.DataFrame, until: int | None, protocol: str, withheld: np.ndarray | None = None) -> Split:
+    """Ask every (user, scene) of ``test``. ``withheld``: bool [n_users, n_scenes], the pairs whose training events were removed."""
     grouped = test.sort_values([USER, SCENE, ITEM], kind="stable").groupby([USER, SCENE], sort=True)[ITEM]
     keys = pd.DataFrame(list(grouped.groups), columns=[USER, SCENE], dtype=np.int64)
     positives = [np.unique(x).astype(np.int64) for x in np.split(grouped.obj.to_numpy(), np.cumsum(grouped.size().to_numpy())[:-1])] if len(keys) else []
     counts = _counts(log, train)
     here, total = counts[keys[USER], keys[SCENE]], counts.sum(1)[keys[USER]]
     kind = np.select([here > 0, total > 0], [KNOWN, ARRIVAL], STRANGER).astype(object)
-    if withheld:
-        kind[[pair in withheld for pair in zip(keys[USER], keys[SCENE], strict=True)]] = WITHHELD
+    if withheld is not None:
+        kind[withheld[keys[USER], keys[SCENE]]] = WITHHELD
     return Split(log, log.with_events(train), keys.assign(kind=kind), positives, until, protocol)
 
 
@@ -108,7 +109,7 @@ def temporal_split(log: InteractionLog, quantile: float = 0.8, withhold: float =
     chosen = chosen[np.unique(chosen[:, 0], return_index=True)[1]]  # the first such scene of each person
     gone = np.zeros(counts.shape, bool)
     gone[chosen[:, 0], chosen[:, 1]] = True
-    return _make(log, train[~gone[train[USER], train[SCENE]]], test, until, "frozen at T", set(map(tuple, chosen.tolist())))
+    return _make(log, train[~gone[train[USER], train[SCENE]]], test, until, "frozen at T", gone)
 
 
 def held_out_scene(log: InteractionLog, scene: int | str, quantile: float = 0.8) -> Split:

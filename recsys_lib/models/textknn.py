@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import scipy.sparse as sp
 
-from recsys_lib.data.log import CATEGORIES, DAY, ITEM, TIME, TITLE, UNDATED, USER, InteractionLog
+from recsys_lib.data.log import CATEGORIES, DAY, TIME, TITLE, UNDATED, USER, InteractionLog
 from recsys_lib.errors import BadData
 from recsys_lib.models.histories import check_codes
+from recsys_lib.models.popularity import Popularity
 
 
 class TextKNN:
@@ -72,12 +73,10 @@ class TextKNN:
                 vectors[items] -= vectors[items].mean(0) if len(items) else 0
             vectors = _unit(vectors)
         self.vectors, self.history = vectors, self._rows(self.log)
-        events = self.log.events
-        if self.popularity and self.window is not None:
+        window = self.window if self.popularity else None
+        if window is not None:
             self._needs_days(log, "window")
-            end = until if until is not None else int(events[TIME].max()) + 1 if len(events) else 0
-            events = events[events[TIME] >= end - self.window * DAY]
-        self.recent = np.bincount(events[ITEM], minlength=log.n_items).astype(np.float64)
+        self.recent = Popularity(window).fit(log, until).count.astype(np.float64)
         return self
 
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:

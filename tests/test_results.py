@@ -1,0 +1,35 @@
+"""Recorded runs: written whole or not at all, read back, and named when they are not there."""
+
+import pytest
+
+from recsys_lib import results
+from recsys_lib.errors import BadData
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "folder", lambda: tmp_path)
+    return tmp_path
+
+
+def test_a_run_comes_back_with_its_circumstances(folder):
+    path = results.record("00-trial", command="python trial.py", metrics={"a": {"ndcg10": 0.5}}, seeds=[0, 1])
+    run = results.load_result("00-trial")
+    assert path == folder / "00-trial.json" and path.stat().st_mode & 0o044 == 0o044
+    assert run["metrics"] == {"a": {"ndcg10": 0.5}} and run["seeds"] == [0, 1] and run["device"]["cores"] > 0
+    assert results.table("00-trial").loc["a", "ndcg10"] == 0.5
+    assert "python trial.py" in results.caption("00-trial")
+
+
+def test_what_cannot_be_written_leaves_the_old_run_and_no_part_of_the_new(folder):
+    results.record("00-trial", command="c", metrics={"a": 1})
+    with pytest.raises((TypeError, ValueError)):
+        results.record("00-trial", command="c", metrics={"a": "no number", "b": object()})
+    assert [path.name for path in folder.iterdir()] == ["00-trial.json"]
+    assert results.load_result("00-trial")["metrics"] == {"a": 1}
+
+
+def test_an_unknown_run_names_those_there_are(folder):
+    results.record("00-trial", command="c", metrics={})
+    with pytest.raises(BadData, match="00-trial"):
+        results.load_result("99-none")
