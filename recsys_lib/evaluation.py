@@ -19,62 +19,10 @@ from tqdm.auto import tqdm
 from recsys_lib.data.log import ITEM, NAME, SCENE, USER
 from recsys_lib.data.splits import Split, hash64
 from recsys_lib.errors import BadData
+from recsys_lib.metrics import matched_auc, ndcg, rank_of, recall, top_k
 
 METRICS = ("ndcg10", "recall10", "recall100", "pm_auc")
 DRAWS = 2_000
-
-
-def ndcg(ranks: np.ndarray, k: int = 10) -> float:
-    """NDCG@k with binary gains. ``ranks``: 0-based ranks of all positives. The ideal list has min(k, positives) hits."""
-    ideal = (1 / np.log2(np.arange(2, min(k, len(ranks)) + 2))).sum()
-    return float((1 / np.log2(ranks[ranks < k] + 2)).sum() / ideal)
-
-
-def recall(ranks: np.ndarray, k: int) -> float:
-    """Share of the positives among the first k. ``ranks``: 0-based ranks of all positives."""
-    return float((ranks < k).mean())
-
-
-def rank_of(x: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """0-based ranks of ``chosen`` positions in scores ``x`` [n], highest first; of equal scores the lower position is first."""
-    if len(chosen) > 8:  # one sort is cheaper than many passes
-        rank = np.empty(len(x), np.int64)
-        rank[np.argsort(-x, kind="stable")] = np.arange(len(x))
-        return rank[chosen]
-    return np.array([(x > x[j]).sum() + (x[:j] == x[j]).sum() for j in chosen], np.int64)
-
-
-def matched_auc(x: np.ndarray, chosen: np.ndarray, free: np.ndarray, bins: np.ndarray) -> np.ndarray:
-    """For each chosen position, the share of free items of its popularity bin that score lower (ties ½); nan where none is.
-
-    Args:
-        x: scores [n]. chosen: positions of the positives. free: bool [n], neither seen nor positive. bins: int [n].
-    """
-    values = np.full(len(chosen), np.nan)
-    of = bins[chosen]
-    for b in np.unique(of):
-        others, at = x[free & (bins == b)], of == b
-        if len(others) == 0:
-            continue
-        mine = x[chosen[at]]
-        if len(mine) > 4:
-            others.sort()
-            low, high = np.searchsorted(others, mine, "left"), np.searchsorted(others, mine, "right")
-        else:
-            low, high = np.array([[(others < m).sum(), (others <= m).sum()] for m in mine]).T
-        values[at] = (low + high) / (2 * len(others))
-    return values
-
-
-def top_k(x: np.ndarray, k: int) -> np.ndarray:
-    """Positions of the k highest scores of ``x`` [n], best first; of equal scores the lower position. Never a seen item (-inf)."""
-    k = min(k, int((x > -np.inf).sum()))
-    if k == 0:
-        return np.empty(0, np.int64)
-    edge = np.partition(x, len(x) - k)[len(x) - k]
-    above = np.flatnonzero(x > edge)
-    above = above[np.argsort(-x[above], kind="stable")]
-    return np.concatenate([above, np.flatnonzero(x == edge)[: k - len(above)]])
 
 
 @dataclass(eq=False)
@@ -142,6 +90,7 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
         column = np.empty(len(items), np.int64)
         column[order] = np.arange(len(items))
         bins, counts = np.floor(np.log2(1 + count[items[order]])).astype(int), count[items[order]]
+        members = {b: np.flatnonzero(bins == b) for b in np.unique(bins)}
         asked = np.flatnonzero(scene == s)
         for start in range(0, len(asked), block):
             part = asked[start : start + block]
@@ -152,21 +101,22 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
                 raise BadData(f"score returned shape {scores.shape} in scene {log.scenes[NAME][s]!r}; {(len(part), len(items))} was asked for.")
             if np.isnan(scores).any():
                 raise BadData(f"score returned nan for user {user[part][np.isnan(scores).any(1)][0]} in scene {log.scenes[NAME][s]!r}; mend the model first.")
-            for pair, x in zip(part, scores[:, order], strict=True):
+            scores = np.take(scores, order, axis=1)
+            for pair, x in zip(part, scores, strict=True):
                 u, chosen = user[pair], column[split.positives[pair] - items[0]]
                 gone = seen.indices[seen.indptr[u] : seen.indptr[u + 1]] - items[0]
                 gone = column[gone[(gone >= 0) & (gone < len(items))]]
                 x[gone] = -np.inf
                 free = np.ones(len(x), bool)
                 free[gone] = free[chosen] = False
-                ranks, auc, fresh = rank_of(x, chosen), matched_auc(x, chosen, free, bins), counts[chosen] == 0
-                best = top_k(x, 10)
-                lists[pair, : len(best)] = items[order[best]]
+                ranks, auc, fresh = rank_of(x, chosen), matched_auc(x, chosen, free, bins, members), counts[chosen] == 0
                 for which, take in (("all", slice(None)), ("known", ~fresh), ("new", fresh)):
                     r, a = ranks[take], auc[take]
                     if len(r):
                         a = a[~np.isnan(a)]
                         rows.append((u, s, kind[pair], which, len(r), ndcg(r), recall(r, 10), recall(r, 100), a.mean() if len(a) else np.nan, len(r) - len(a)))
+            best = top_k(scores, 10)
+            lists[part] = np.where(best < 0, -1, items[order[best]])
             bar.update(len(part))
     bar.close()
     table = pd.DataFrame(rows, columns=["user", "scene", "person", "item", "positives", *METRICS, "uncompared"])

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from recsys_lib.data import temporal_split
 from recsys_lib.data.splits import hash64
 from recsys_lib.errors import BadData
-from recsys_lib.evaluation import compare, judge, matched_auc, ndcg, rank_of, recall, scoreboard, top_k
+from recsys_lib.evaluation import compare, judge, scoreboard
+from recsys_lib.metrics import matched_auc, ndcg, rank_of, recall, top_k
+from recsys_lib.models.validation import ndcg10
 from tests.test_splits import make_log
 
 
@@ -56,6 +58,14 @@ def test_equal_to_the_plain_definitions_with_and_without_ties(case, levels):
     np.testing.assert_allclose(judged[["ndcg10", "recall10", "recall100", "pm_auc"]].to_numpy(), plain_rows(split, model), atol=1e-12)
 
 
+@pytest.mark.parametrize("levels", [3, 10**6])
+def test_the_figure_for_tuning_is_the_judges(case, levels):
+    log, split, rng = case
+    model = Fixed(log, rng.integers(levels, size=(log.n_users, log.n_items)).astype(np.float32))
+    judged = judge(model, split).pairs.query("item == 'all'")
+    assert ndcg10(model, split) == pytest.approx(judged.groupby("scene").ndcg10.mean().mean(), abs=1e-12)
+
+
 def test_equal_to_ranx(case):
     from ranx import Qrels, Run, evaluate
 
@@ -79,10 +89,10 @@ def test_ranks_lists_and_auc_agree_with_sorting(values, data):
     chosen = np.array(data.draw(st.lists(st.integers(0, len(x) - 1), min_size=1, max_size=12, unique=True)))
     order = np.argsort(-x, kind="stable")
     assert rank_of(x, chosen).tolist() == [int(np.flatnonzero(order == j)[0]) for j in chosen]
-    assert top_k(x, 5).tolist() == order[:5].tolist()
+    assert top_k(x[None], 5)[0].tolist() == (order[:5].tolist() + [-1] * 5)[:5]
     free = np.ones(len(x), bool)
     free[chosen] = False
-    auc = matched_auc(x, chosen, free, np.zeros(len(x), int))
+    auc = matched_auc(x, chosen, free, np.zeros(len(x), int), {0: np.arange(len(x))})
     assert np.isnan(auc).all() if not free.any() else ((auc >= 0) & (auc <= 1)).all()
 
 

@@ -1,0 +1,72 @@
+"""Figures of one ranked list: ranks, NDCG, recall, popularity-matched AUC, the first k. What a whole judgement is made of.
+
+The definitions are the evaluation contract's (the book's notation page). Positions stand in the order that breaks ties: see
+:func:`~recsys_lib.data.splits.hash64`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+
+def ndcg(ranks: np.ndarray, k: int = 10) -> float:
+    """NDCG@k with binary gains. ``ranks``: 0-based ranks of all positives. The ideal list has min(k, positives) hits."""
+    ideal = (1 / np.log2(np.arange(2, min(k, len(ranks)) + 2))).sum()
+    return float((1 / np.log2(ranks[ranks < k] + 2)).sum() / ideal)
+
+
+def recall(ranks: np.ndarray, k: int) -> float:
+    """Share of the positives among the first k. ``ranks``: 0-based ranks of all positives."""
+    return np.count_nonzero(ranks < k) / len(ranks)
+
+
+def rank_of(x: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """0-based ranks of ``chosen`` positions in scores ``x`` [n], highest first; of equal scores the lower position is first."""
+    if len(chosen) > 8:  # one sort is cheaper than many passes
+        rank = np.empty(len(x), np.int64)
+        rank[np.argsort(-x, kind="stable")] = np.arange(len(x))
+        return rank[chosen]
+    return np.array([np.count_nonzero(x > x[j]) + np.count_nonzero(x[:j] == x[j]) for j in chosen], np.int64)
+
+
+def matched_auc(x: np.ndarray, chosen: np.ndarray, free: np.ndarray, bins: np.ndarray, members: dict[int, np.ndarray]) -> np.ndarray:
+    """For each chosen position, the share of free items of its popularity bin that score lower (ties ½); nan where none is.
+
+    Args:
+        x: scores [n]. chosen: positions of the positives. free: bool [n], neither seen nor positive. bins: int [n].
+        members: the positions of each bin.
+    """
+    values = np.full(len(chosen), np.nan)
+    of = bins[chosen]
+    for b in np.unique(of):
+        here, at = members[b], of == b
+        others = x[here[free[here]]]
+        if len(others) == 0:
+            continue
+        mine = x[chosen[at]]
+        if len(mine) > 4:
+            others.sort()
+            low, high = np.searchsorted(others, mine, "left"), np.searchsorted(others, mine, "right")
+        else:
+            low, high = np.array([[np.count_nonzero(others < m), np.count_nonzero(others <= m)] for m in mine]).T
+        values[at] = (low + high) / (2 * len(others))
+    return values
+
+
+def top_k(x: np.ndarray, k: int) -> np.ndarray:
+    """Positions of the k highest scores of each row of ``x`` [rows, n], best first; of equal scores the lower position.
+
+    Returns:
+        int64 [rows, k]; -1 where a row has fewer than k scores above -inf (a seen item has -inf).
+    """
+    best = np.full((len(x), k), -1)
+    if x.shape[1] == 0:
+        return best
+    edge = torch.from_numpy(x).topk(min(k, x.shape[1])).values[:, -1].numpy()  # the k-th score; which of its equals comes first is for us to say
+    for row, e, to in zip(x, edge, best, strict=True):
+        above = np.flatnonzero(row > e)
+        above = above[np.argsort(-row[above], kind="stable")]
+        level = np.flatnonzero(row == e)[: k - len(above)] if e > -np.inf else above[:0]
+        to[: len(above) + len(level)] = np.concatenate([above, level])
+    return best
