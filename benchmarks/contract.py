@@ -45,9 +45,10 @@ def main() -> None:
         shown = ours.summary(intervals=False).loc[[("known", "all"), ("known", "known"), ("known", "new"), ("withheld", "all")], ["n", *METRICS]]
         print(f"\n{name}\n{shown.round(5).to_string()}", flush=True)
         if args.reference:
-            print(f"largest difference from the reference judge: {difference(args.reference, model, split, ours.pairs):.1e}", flush=True)
+            figures[name]["difference_from_reference"] = difference(args.reference, model, split, ours.pairs)
+            print(f"largest difference from the reference judge: {figures[name]['difference_from_reference']:.1e}", flush=True)
     if args.record:
-        record("02-contract", command="python -m benchmarks.contract --record", metrics=figures, data="amazon-fkb", protocol=split.protocol, seeds=[0], budget="one configuration each, untuned")
+        record("02-contract", command="python -m benchmarks.contract --reference reference_protocol.py --record", metrics=figures, data="amazon-fkb", protocol=split.protocol, seeds=[0], budget="one configuration each, untuned")
 
 
 def difference(path: str, model: object, split: object, ours: pd.DataFrame) -> float:

@@ -9,6 +9,7 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,23 @@ def table(run: str, key: str | None = None) -> pd.DataFrame:
     """The metrics of a recorded run as a table, one row an entry. ``key`` picks a part of the metrics."""
     metrics = load_result(run)["metrics"]
     return pd.DataFrame.from_dict(metrics if key is None else metrics[key], orient="index")
+
+
+def board(run: str, metric: str = "ndcg10", slices: Sequence[tuple[str, str]] = (("known", "known"), ("known", "new"), ("withheld", "all"))) -> pd.DataFrame:
+    """The scoreboard of a recorded run: one row a system, mean and 95 % interval of a metric in each slice, best in the first slice on top.
+
+    Args:
+        run: a run whose metrics hold ``slices`` for each system. metric: e.g. ``recall100``. slices: pairs of person kind and item slice.
+
+    Returns:
+        Columns (``person × item``, mean | low | high), as :func:`recsys_lib.evaluation.scoreboard` has them; nan where the run has no such slice.
+    """
+    rows = {}
+    for name, system in load_result(run)["metrics"].items():
+        found = {f"{p} × {i}": system["slices"].get(f"{p} × {i}", {}) for p, i in slices}
+        rows[name] = {(key, part): row.get(metric + end) for key, row in found.items() for part, end in (("mean", ""), ("low", "_low"), ("high", "_high"))}
+    table = pd.DataFrame.from_dict(rows, orient="index").astype(float)
+    return table.sort_values(table.columns[0], ascending=False)
 
 
 def caption(run: str) -> str:

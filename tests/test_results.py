@@ -33,3 +33,12 @@ def test_an_unknown_run_names_those_there_are(folder):
     results.record("00-trial", command="c", metrics={})
     with pytest.raises(BadData, match="00-trial"):
         results.load_result("99-none")
+
+
+def test_the_board_of_a_run_has_the_best_system_on_top_and_leaves_out_what_it_does_not_know(folder):
+    row = {"n": 9, "ndcg10": 0.1, "ndcg10_low": 0.05, "ndcg10_high": 0.2}
+    results.record("00-trial", command="c", metrics={"a": {"slices": {"known × known": row}}, "b": {"slices": {"known × known": row | {"ndcg10": 0.15}}}})
+    table = results.board("00-trial")
+    assert list(table.index) == ["b", "a"]
+    assert table.loc["a", "known × known"].tolist() == [0.1, 0.05, 0.2]
+    assert table["withheld × all"].isna().all(axis=None)
