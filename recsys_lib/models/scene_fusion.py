@@ -1,0 +1,187 @@
+"""Scene fusion, R = f(P, I, S, L): the book's own system, and the article's R = M(X)·A·S made precise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from recsys_lib.data.log import DAY, DESCRIPTION, ITEM, NAME, SCENE, TIME, USER, InteractionLog
+from recsys_lib.errors import BadData
+from recsys_lib.models.histories import check_codes
+from recsys_lib.profiles import Profiles
+from recsys_lib.scenes import MeanGate, PairGates, TextGates
+from recsys_lib.training import train
+
+
+class Net(nn.Module):
+    """The learned part: gates S, item-attribute weights A, the readers of item vectors, and the prior's weights."""
+
+    def __init__(self, gates: nn.Module, scenes: int, dim: int, windows: int, n_items: int, ids: bool) -> None:
+        super().__init__()
+        self.gates, self.A, self.read = gates, nn.Parameter(torch.eye(dim)), nn.Parameter(torch.eye(dim))
+        self.log_tau, self.beta, self.new = nn.Parameter(torch.full((scenes,), 1.6)), nn.Parameter(torch.full((scenes, windows), 0.2)), nn.Parameter(torch.zeros(scenes))
+        self.residual = nn.Embedding(n_items, dim) if ids else None
+        if ids:
+            nn.init.zeros_(self.residual.weight)
+
+    def person(self, pools: torch.Tensor, scene: int) -> torch.Tensor:
+        """τ_s · (Aᵀ m_u) where m_u is the gated sum of the pools: float [n, pools, d] → [n, d]."""
+        return (pools * self.gates()[scene]).sum(1) @ self.A * self.log_tau[scene].exp()
+
+    def things(self, vectors: torch.Tensor, codes: torch.Tensor, known: torch.Tensor, drop: float = 0.0) -> torch.Tensor:
+        """h_i: the read text vector, plus the residual of items that have been met. ``drop``: share of items that go without it."""
+        h = vectors @ self.read
+        if self.residual is None:
+            return h
+        keep = known * (torch.rand(len(codes), device=h.device) >= drop) if drop else known
+        return h + self.residual(codes) * keep[:, None]
+
+    def prior(self, features: torch.Tensor, known: torch.Tensor, scene: int) -> torch.Tensor:
+        """π_s(i, t): weighted log counts, and one number for items nobody had met by t. float [n, windows], [n] → [n]."""
+        return features @ self.beta[scene] + (1 - known) * self.new[scene]
+
+
+class SceneFusion:
+    """score(u, i, s, t) = τ_s · <Aᵀ Σ_k g_{s,k} ⊙ p_{u,k}, h_i> + π_s(i, t).
+
+    p_{u,k} is pool k of the person's past (a scene and a half-life), g the gate of scene s for that pool, h_i the item's text
+    vector after a learned linear map, π a weighted sum of log popularity in several windows. All of it is trained at once by a
+    softmax over the items of the scene: at each of ``cuts`` moments, ``step`` days apart, counts are taken strictly before the
+    moment, and the events of the following ``step`` days are to be predicted, each from its own person's strictly earlier past.
+    The sum over the scene is estimated from ``negatives`` drawn items with a log-q correction (Yi et al., RecSys 2019).
+    An item without events at a moment is *new* there, as it will be at T: so the model learns what newness is worth.
+
+    Args:
+        vectors: float [n_items, d], as a rule whitened text vectors (:func:`~recsys_lib.language.whiten`).
+        gates: ``pair`` (free, one a pair of scenes), ``text`` (from descriptions), ``mean`` (one for all).
+        descriptions: float [n_scenes, e], for ``text``.
+        half_lives: pools a scene, see :class:`~recsys_lib.profiles.Profiles`.
+        ids: add a learned residual to items met in training; ``id_drop`` of them go without it in each batch.
+        hide: share of training questions whose person's past in the target scene is hidden, as it is for withheld people.
+        windows, step, cuts: days, days, moments; see above. epochs, lr, weight_decay, batch, negatives, seed: of the training.
+
+    Attributes:
+        net: the learned part. log_: one dict an epoch.
+    """
+
+    def __init__(
+        self, vectors: np.ndarray, gates: str = "pair", descriptions: np.ndarray | None = None, half_lives: Sequence[float | None] = (None, 90),
+        ids: bool = False, id_drop: float = 0.3, hide: float = 0.2, windows: Sequence[float] = (7, 14, 30, 90, 365), step: float = 14, cuts: int = 52,
+        epochs: int = 4, lr: float = 2e-3, weight_decay: float = 0.01, batch: int = 512, negatives: int = 1500, seed: int = 0, device: str | None = None,
+    ) -> None:  # fmt: skip
+        if gates not in ("pair", "text", "mean"):
+            raise BadData(f"gates is {gates!r}; use 'pair', 'text' or 'mean'.")
+        if (gates == "text") != (descriptions is not None):
+            raise BadData("gates='text' needs the vectors of the scenes' descriptions, and only it.")
+        self.vectors, self.kind, self.descriptions, self.half_lives = np.asarray(vectors, np.float32), gates, descriptions, tuple(half_lives)
+        self.ids, self.id_drop, self.hide = ids, id_drop, hide
+        self.windows, self.step, self.cuts = tuple(windows), step, cuts
+        self.epochs, self.lr, self.weight_decay, self.batch, self.negatives, self.seed = epochs, lr, weight_decay, batch, negatives, seed
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def fit(self, log: InteractionLog, until: int | None = None, show_progress: bool = False) -> SceneFusion:
+        """Train on the events before ``until`` (all if None).
+
+        Raises:
+            BadData: the log has no calendar time, or the vectors do not match its items.
+            RecsysError: the loss is not a number any more.
+        """
+        if log.time_kind not in ("second", "day"):
+            raise BadData(f"SceneFusion needs calendar time, and {log.name} has time in {log.time_kind!r}.")
+        self.log = log = log.before(until)
+        time, item, user, scene = (log.events[c].to_numpy(np.int64) for c in (TIME, ITEM, USER, SCENE))
+        self.until = until if until is not None else int(time.max(initial=0)) + 1
+        self.profiles, self._memo = Profiles(log, self.vectors, self.half_lives), (None, None)
+        moments = self.until - (1 + np.arange(self.cuts)) * int(self.step * DAY)
+        which = np.ceil((self.until - time) / (self.step * DAY)).astype(int) - 1  # the moment an event follows
+        asked = np.flatnonzero(which < self.cuts)
+        if not len(asked):
+            raise BadData(f"{log.name} has no events in the {self.cuts * self.step:g} days before T; raise cuts or step.")
+        states = [self._state(time, item, m) for m in moments]
+        pools = torch.from_numpy(self.profiles.at(user[asked], time[asked]))
+        groups = [np.flatnonzero((which[asked] == k) & (scene[asked] == s)) for k in range(self.cuts) for s in range(log.n_scenes)]
+        groups = [g for g in groups if len(g)]
+        target = torch.from_numpy(item[asked])
+        self._text = torch.from_numpy(self.vectors).to(self.device)
+        torch.manual_seed(self.seed)
+        self.net = Net(self._make_gates(log, np.unique(scene[asked])), log.n_scenes, self.vectors.shape[1], len(self.windows), log.n_items, self.ids).to(self.device)
+
+        def batches(random: torch.Generator) -> list[tuple[int, int, torch.Tensor]]:
+            made = []
+            for g in groups:
+                mixed = torch.from_numpy(g)[torch.randperm(len(g), generator=random)]
+                made += [(which[asked[g[0]]], scene[asked[g[0]]], part) for part in mixed.tensor_split(max(1, round(len(g) / self.batch)))]
+            return [made[k] for k in torch.randperm(len(made), generator=random).tolist()]
+
+        def loss(batch: tuple[int, int, torch.Tensor]) -> torch.Tensor:
+            k, s, rows = batch
+            return self._loss(pools[rows].to(self.device), target[rows].to(self.device), int(s), *states[k])
+
+        spared = ("gates.mean", "log_tau", "beta", "new")
+        self.log_ = train(self.net, batches, loss, epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay, no_decay=spared, seed=self.seed, show_progress=show_progress)
+        self._features, self._known = self._state(time, item, self.until)
+        with torch.inference_mode():
+            self._things = self.net.things(self._text, torch.arange(log.n_items, device=self.device), self._known)
+        return self
+
+    def _make_gates(self, log: InteractionLog, trained: np.ndarray) -> nn.Module:
+        pools, dim = log.n_scenes * len(self.half_lives), self.vectors.shape[1]
+        if self.kind == "text":
+            return TextGates(torch.from_numpy(np.asarray(self.descriptions, np.float32)), len(self.half_lives), dim)
+        if self.kind == "mean":
+            return MeanGate(log.n_scenes, pools, dim)
+        gates = PairGates(log.n_scenes, pools, dim)
+        gates.trained[:] = torch.isin(torch.arange(log.n_scenes), torch.from_numpy(trained))
+        return gates
+
+    def _state(self, time: np.ndarray, item: np.ndarray, moment: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What was known of each item strictly before ``moment``: log counts [n_items, windows], and 1 for items that had an event."""
+        past, n = time < moment, len(self.vectors)
+        counts = np.stack([np.bincount(item[past & (time >= moment - w * DAY)], minlength=n) for w in self.windows], 1)
+        known = np.bincount(item[past], minlength=n) > 0
+        return torch.from_numpy(np.log1p(counts).astype(np.float32)).to(self.device), torch.from_numpy(known.astype(np.float32)).to(self.device)
+
+    def _loss(self, pools: torch.Tensor, target: torch.Tensor, scene: int, features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy of the targets int64 [n] given the pools float [n, pools, d], with sampled negatives."""
+        items = self.log.scene_items(scene)
+        first, end = int(items[0]), int(items[-1]) + 1
+        if self.hide:
+            own = slice(scene * len(self.half_lives), (scene + 1) * len(self.half_lives))
+            pools = pools.clone()
+            pools[torch.rand(len(pools), device=pools.device) < self.hide, own] = 0
+        chance = torch.exp(0.5 * features[first:end].mean(1)) + 0.3
+        drawn = torch.multinomial(chance, self.negatives, replacement=True) + first
+        codes = torch.cat([target, drawn])
+        h = self.net.things(self._text[codes], codes, known[codes], self.id_drop)
+        score = self.net.person(pools, scene) @ h.T + self.net.prior(features[codes], known[codes], scene)
+        own, rest = score[:, : len(target)].diagonal(), score[:, len(target) :]
+        rest = rest - torch.log(self.negatives * chance[drawn - first] / chance.sum())
+        rest = rest.masked_fill(drawn == target[:, None], -torch.inf)
+        return (torch.logaddexp(own, rest.logsumexp(1)) - own).mean()
+
+    def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
+        """Scores of all items of a scene: float32 [len(users), items in scene].
+
+        Args:
+            users: int codes of people of the fitted log, or of ``history`` where it is given.
+            scene: code of the scene.
+            history: a log over the same items whose events make the profiles instead of the fitted ones.
+        """
+        users = check_codes(users, self.log, history)
+        if history is not None and self._memo[0] is not history:
+            self._memo = history, Profiles(history, self.vectors, self.half_lives)
+        profiles = self.profiles if history is None else self._memo[1]
+        items = self.log.scene_items(scene)
+        here = slice(int(items[0]), int(items[-1]) + 1) if len(items) else slice(0, 0)
+        with torch.inference_mode():
+            person = self.net.person(torch.from_numpy(profiles.at(users, None)).to(self.device), scene)
+            return (person @ self._things[here].T + self.net.prior(self._features[here], self._known[here], scene)).cpu().numpy()
+
+
+def describe_scenes(log: InteractionLog) -> list[str]:
+    """A text for each scene: its name and, where there is one, its description."""
+    texts = log.scenes[DESCRIPTION].fillna("").tolist() if DESCRIPTION in log.scenes else [""] * log.n_scenes
+    return [f"{name}. {text}" if text else name for name, text in zip(log.scenes[NAME], texts, strict=True)]

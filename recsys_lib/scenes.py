@@ -1,0 +1,65 @@
+"""S, the scene: a gate for each scene, which says what of a person's past counts when they act there.
+
+A gate is a number for each pool of the past (:class:`~recsys_lib.profiles.Profiles`) and each dimension: float [pools, d].
+A single number for a whole scene could not change any ranking inside it; a number a dimension can.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class PairGates(nn.Module):
+    """A free gate for each pair of target scene and pool: float [scenes, pools, d]. A scene never trained on gets the mean gate."""
+
+    def __init__(self, scenes: int, pools: int, dim: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.full((scenes, pools, dim), 1.0 / pools))
+        self.register_buffer("trained", torch.ones(scenes, dtype=torch.bool))
+
+    def forward(self) -> torch.Tensor:
+        """All gates: float [scenes, pools, d]."""
+        mean = self.table[self.trained].mean(0)
+        return torch.where(self.trained[:, None, None], self.table, mean)
+
+
+class MeanGate(nn.Module):
+    """One gate for all target scenes: what there is to beat before a scene is credited with anything."""
+
+    def __init__(self, scenes: int, pools: int, dim: int) -> None:
+        super().__init__()
+        self.scenes, self.table = scenes, nn.Parameter(torch.full((pools, dim), 1.0 / pools))
+
+    def forward(self) -> torch.Tensor:
+        """The gate, once for each scene: float [scenes, pools, d]."""
+        return self.table.expand(self.scenes, -1, -1)
+
+
+class TextGates(nn.Module):
+    """Gates written by a small hypernetwork (Ha, Dai & Le, ICLR 2017) from the scenes' descriptions: gate = mean gate + change(target, source).
+
+    A scene that opens tomorrow has a description today, so it has a gate. The change is low-rank: the two descriptions make
+    ``rank`` numbers, and each of them moves all dimensions along one learned direction.
+
+    Args:
+        descriptions: float [scenes, e], what L makes of each description. half_lives: pools of one scene. rank: see above.
+    """
+
+    def __init__(self, descriptions: torch.Tensor, half_lives: int, dim: int, rank: int = 8) -> None:
+        super().__init__()
+        scenes, width = descriptions.shape
+        self.register_buffer("descriptions", descriptions.float())
+        self.half_lives, self.mean = half_lives, nn.Parameter(torch.full((half_lives, dim), 1.0 / (scenes * half_lives)))
+        self.own = nn.Parameter(torch.zeros(half_lives, dim))  # the past in the target scene itself
+        self.read, self.write = nn.Linear(2 * width, rank), nn.Linear(rank, half_lives * dim, bias=False)
+        nn.init.zeros_(self.write.weight)
+
+    def forward(self) -> torch.Tensor:
+        """All gates: float [scenes, scenes · half-lives, d]."""
+        e = self.descriptions
+        n = len(e)
+        pairs = torch.cat([e[:, None].expand(-1, n, -1), e[None].expand(n, -1, -1)], -1)
+        change = self.write(torch.tanh(self.read(pairs))).view(n, n, self.half_lives, -1)
+        same = torch.eye(n, device=e.device)[:, :, None, None] * self.own
+        return (self.mean + change + same).flatten(1, 2)

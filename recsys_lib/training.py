@@ -1,0 +1,154 @@
+"""A, the training: one loop for everything in the book that learns by gradient."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from tqdm.auto import tqdm
+
+from recsys_lib.data.sources import writing
+from recsys_lib.errors import BadData, RecsysError
+
+
+def train(
+    module: nn.Module,
+    batches: Callable[[torch.Generator], Sequence[Any]],
+    loss: Callable[[Any], torch.Tensor],
+    *,
+    epochs: int = 5,
+    lr: float = 2e-3,
+    weight_decay: float = 0.01,
+    no_decay: Sequence[str] = (),
+    warmup: float = 0.1,
+    seed: int = 0,
+    validate: Callable[[], float] | None = None,
+    patience: int = 2,
+    amp: bool = False,
+    checkpoint: str | Path | None = None,
+    writer: Any = None,
+    show_progress: bool = False,
+) -> list[dict[str, float]]:
+    """Minimise ``loss`` with AdamW (Loshchilov & Hutter, ICLR 2019), a linear warm-up and a cosine decay of the step size.
+
+    All randomness of an epoch (order, dropout, negatives) follows from ``seed`` and the epoch's number, so that a run
+    stopped after any epoch and resumed from its checkpoint ends with the same weights.
+
+    Args:
+        module: what is trained, in place. Keep a name's prefix in ``no_decay`` to spare its parameters the weight decay.
+        batches: given the epoch's generator, the epoch's batches in order; the same number every epoch.
+        loss: mean loss of one batch, a scalar with a gradient.
+        epochs: passes (at most, with ``validate``). lr: largest step size. warmup: share of all steps.
+        validate: called after each epoch, higher is better; ``patience`` epochs without a better value stop the run, and the
+            best epoch's weights are kept.
+        amp: compute in bfloat16 where the device can (a GPU; few CPUs gain by it).
+        checkpoint: a folder; written after each epoch, read at the start if it is there.
+        writer: anything with ``add_scalar(name, value, step)``, such as TensorBoard's SummaryWriter.
+
+    Returns:
+        One dict an epoch: epoch, loss, seconds, and value if validated.
+
+    Raises:
+        RecsysError: the loss is not a number any more; with the epoch, the step, and the likely cause.
+        BadData: the checkpoint was made with other settings; with the field that differs.
+    """
+    device = next(module.parameters()).device
+    spared = [p for name, p in module.named_parameters() if name.startswith(tuple(no_decay))] if no_decay else []
+    decayed = [p for p in module.parameters() if not any(p is q for q in spared)]
+    optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}], lr=lr, fused=True)
+    settings = {"epochs": epochs, "lr": lr, "weight_decay": weight_decay, "warmup": warmup, "seed": seed, "amp": amp}
+    history, best = (_resume(Path(checkpoint), module, optimizer, settings) if checkpoint else None) or ([], None)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), tqdm(total=epochs, initial=len(history), desc="train", unit="epoch", disable=not show_progress) as bar:
+        for epoch in range(len(history), epochs):
+            if validate and _waited(history) >= patience:
+                break
+            torch.manual_seed(seed * 10_007 + epoch)
+            todo = batches(torch.Generator().manual_seed(seed * 10_007 + epoch))
+            began, total = time.perf_counter(), 0.0
+            module.train()
+            for step, batch in enumerate(todo):
+                for group in optimizer.param_groups:
+                    group["lr"] = lr * step_size((epoch * len(todo) + step) / (epochs * len(todo)), warmup)
+                with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+                    value = loss(batch)
+                number = value.item()
+                if not math.isfinite(number):
+                    raise RecsysError(f"the loss is {number} in epoch {epoch + 1}, step {step + 1}; lr={lr} is probably too large, or an input is not a number.")
+                optimizer.zero_grad()
+                value.backward()
+                optimizer.step()
+                total += number
+            fact = {"epoch": epoch + 1, "loss": total / max(1, len(todo)), "seconds": time.perf_counter() - began}
+            module.eval()
+            if validate:
+                fact["value"] = float(validate())
+                if best is None or fact["value"] > max(f["value"] for f in history):
+                    best = deepcopy(module.state_dict())
+            history.append(fact)
+            if writer is not None:
+                for name, number in fact.items():
+                    writer.add_scalar(name, number, epoch + 1)
+            bar.set_postfix(loss=f"{fact['loss']:.4f}", **({"value": f"{fact['value']:.4f}"} if validate else {}))
+            bar.update()
+            if checkpoint:
+                _save(Path(checkpoint), module, optimizer, settings, history, best)
+    if best is not None:
+        module.load_state_dict(best)
+    module.eval()
+    return history
+
+
+def step_size(progress: float, warmup: float) -> float:
+    """Factor of the step size at ``progress`` in [0, 1]: rises linearly to 1 at ``warmup``, then falls to 0 along a cosine."""
+    if progress < warmup:
+        return progress / warmup
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / max(1e-9, 1 - warmup)))
+
+
+def _waited(history: list[dict[str, float]]) -> int:
+    """Epochs since the best value."""
+    values = [fact["value"] for fact in history]
+    return len(values) - 1 - values.index(max(values)) if values else 0
+
+
+def _save(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict, history: list, best: dict | None) -> None:
+    """One file holds weights, optimiser and story: a reader meets all of an epoch or none of it."""
+    tensors = {f"module.{k}": v.detach().clone() for k, v in module.state_dict().items()}
+    tensors |= {f"best.{k}": v.detach().clone() for k, v in (best or {}).items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v).clone() for k, v in state.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    story = {"settings": json.dumps(settings), "history": json.dumps(history)}
+    writing(folder / "checkpoint.safetensors", lambda part: save_file(tensors, part, metadata=story))
+
+
+def _resume(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict) -> tuple[list, dict | None] | None:
+    from safetensors import safe_open
+
+    path = folder / "checkpoint.safetensors"
+    if not path.is_file():
+        return None
+    with safe_open(path, "pt") as file:
+        story = file.metadata()
+    then = json.loads(story["settings"])
+    for field, value in settings.items():
+        if then.get(field) != value:
+            raise BadData(f"the checkpoint in {folder} was made with {field}={then.get(field)!r}, this run has {value!r}; use the same settings or another folder.")
+    tensors = load_file(path, device=str(next(module.parameters()).device))
+    module.load_state_dict({k.removeprefix("module."): v for k, v in tensors.items() if k.startswith("module.")})
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, number, field = name.split(".")
+            state.setdefault(int(number), {})[field] = tensor
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+    best = {k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")}
+    return json.loads(story["history"]), best or None

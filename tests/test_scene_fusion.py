@@ -1,0 +1,179 @@
+"""Profiles, the training loop, gates and scene fusion: no future in a past, equal results after a resume, better than no person at all."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from recsys_lib.data import held_out_scene, temporal_split
+from recsys_lib.data.sceneworld import make_world
+from recsys_lib.errors import BadData, RecsysError
+from recsys_lib.evaluation import compare, judge
+from recsys_lib.models.popularity import PopularityPrior
+from recsys_lib.models.scene_fusion import SceneFusion
+from recsys_lib.profiles import Profiles
+from recsys_lib.scenes import MeanGate, PairGates, TextGates
+from recsys_lib.training import step_size, train
+from tests.test_splits import make_log
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7), st.integers(0, 20)), min_size=1, max_size=40), st.integers(0, 22))
+def test_a_profile_is_the_mean_of_strictly_earlier_vectors(events, moment):
+    log = make_log(events)
+    vectors = np.random.default_rng(0).standard_normal((log.n_items, 5)).astype(np.float32)
+    got = Profiles(log, vectors).at(np.arange(log.n_users), np.full(log.n_users, moment))
+    for u in range(log.n_users):
+        for s in range(log.n_scenes):
+            e = log.events
+            mine = e.item[(e.user == u) & (e.scene == s) & (e.time < moment)].to_numpy()
+            total = vectors[mine].sum(0)
+            np.testing.assert_allclose(got[u, s], total / np.linalg.norm(total) if len(mine) else 0, atol=1e-5)
+
+
+def test_a_half_life_weighs_the_last_event_most():
+    log = make_log([(0, 0, 0), (0, 2, 90 * 86_400)])
+    near = Profiles(log, np.eye(log.n_items, dtype=np.float32), (90,)).at(np.array([0]), None)[0].sum(0)
+    assert near[1] == pytest.approx(2 * near[0], rel=1e-5)
+
+
+def test_what_happens_later_changes_no_earlier_profile():
+    log = make_log([(u, i, 10 * u + i) for u in range(4) for i in range(8)])
+    vectors = np.random.default_rng(1).standard_normal((log.n_items, 4)).astype(np.float32)
+    cut = int(np.median(log.events.time))
+    late = log.events.time.to_numpy() >= cut
+    only_late = np.setdiff1d(log.events.item[late], log.events.item[~late])
+    planted = vectors.copy()
+    planted[only_late] = 1e6  # a token that would shout from any profile it reaches
+    people = np.arange(log.n_users)
+    np.testing.assert_array_equal(Profiles(log, vectors).at(people, cut), Profiles(log, planted).at(people, cut))
+
+
+def regression(seed=0):
+    torch.manual_seed(seed)
+    module, x = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1)), torch.randn(64, 4)
+    return module, lambda g: torch.randperm(64, generator=g).split(16), lambda rows: ((module(x[rows]).squeeze(1) - x[rows, 0]) ** 2).mean()
+
+
+class Stop(Exception):
+    pass
+
+
+def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(tmp_path):
+    whole, batches, loss = regression()
+    train(whole, batches, loss, epochs=4)
+    part, batches, loss = regression()
+    calls = 0
+
+    def dies(rows):
+        nonlocal calls
+        calls += 1
+        if calls == 10:  # in the third epoch
+            raise Stop
+        return loss(rows)
+
+    with pytest.raises(Stop):
+        train(part, batches, dies, epochs=4, checkpoint=tmp_path)
+    fresh, batches, loss = regression()
+    nn.init.zeros_(fresh[0].weight)  # the weights must come from the file
+    assert len(train(fresh, batches, loss, epochs=4, checkpoint=tmp_path)) == 4
+    for a, b in zip(whole.parameters(), fresh.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_checkpoint_of_other_settings_is_refused_by_name(tmp_path):
+    module, batches, loss = regression()
+    train(module, batches, loss, epochs=1, lr=1e-3, checkpoint=tmp_path)
+    with pytest.raises(BadData, match="lr=0.001"):
+        train(module, batches, loss, epochs=1, lr=2e-3, checkpoint=tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_with_its_place():
+    module, batches, _ = regression()
+    with pytest.raises(RecsysError, match="epoch 1, step 1.*lr"):
+        train(module, batches, lambda rows: module(torch.full((2, 4), torch.inf)).sum())
+
+
+def test_early_stopping_keeps_the_best_epoch():
+    module, batches, loss = regression()
+    values, kept = iter([1.0, 3.0, 2.0, 2.0, 9.0]), []
+
+    def validate():
+        kept.append(module[0].weight.detach().clone())
+        return next(values)
+
+    history = train(module, batches, loss, epochs=5, validate=validate, patience=2)
+    assert len(history) == 4
+    assert torch.equal(module[0].weight, kept[1])
+
+
+def test_the_step_size_rises_and_falls():
+    sizes = [step_size(p, 0.1) for p in np.linspace(0, 1, 101)]
+    assert sizes[0] == 0 and max(sizes) == pytest.approx(sizes[10]) == 1 and sizes[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_an_unseen_scene_gets_the_mean_gate_or_one_from_its_text():
+    pair = PairGates(3, 3, 4)
+    nn.init.normal_(pair.table)
+    pair.trained[2] = False
+    assert torch.allclose(pair()[2], pair.table[:2].mean(0)) and torch.equal(pair()[0], pair.table[0])
+    mean = MeanGate(3, 3, 4)
+    assert torch.equal(mean()[0], mean()[2])
+    text = TextGates(torch.randn(3, 6), 1, 4)
+    nn.init.normal_(text.write.weight)
+    assert text().shape == (3, 3, 4) and not torch.allclose(text()[0], text()[2])
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return make_world("tiny", theme_share=0.8)
+
+
+@pytest.fixture(scope="module")
+def world(truth):
+    return temporal_split(truth.log)
+
+
+@pytest.fixture(scope="module")
+def vectors(truth):
+    """What a perfect reader would make of the texts: the true theme, and some noise."""
+    x = np.eye(truth.theme.max() + 1)[truth.theme] + 0.05 * np.random.default_rng(0).standard_normal((truth.log.n_items, truth.theme.max() + 1))
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_scene_fusion_beats_its_own_prior_where_texts_matter(world, vectors):
+    split = world
+    fused = judge(SceneFusion(vectors, cuts=20, epochs=6, batch=128, negatives=100).fit(split.train, split.until), split, "fusion")
+    prior = judge(PopularityPrior().fit(split.train, split.until), split, "prior")
+    assert compare(fused, prior, "pm_auc")["low"] > 0
+
+
+def test_two_fits_with_one_seed_are_one_and_strangers_get_the_prior(world, vectors):
+    split = world
+    a, b = (SceneFusion(vectors, cuts=6, epochs=1, negatives=50, ids=True).fit(split.train, split.until) for _ in range(2))
+    people = np.arange(30)
+    np.testing.assert_array_equal(a.score(people, 1), b.score(people, 1))
+    nobody = split.train.with_events(split.train.events[:0])
+    rows = a.score(people, 1, nobody)
+    assert (rows == rows[0]).all()
+    np.testing.assert_allclose(a.score(people, 1, split.train), a.score(people, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("gates", ["pair", "text", "mean"])
+def test_a_scene_held_out_whole_still_gets_scores_that_depend_on_the_person(world, vectors, gates):
+    split = held_out_scene(world.log, "music")
+    described = np.random.default_rng(0).standard_normal((split.log.n_scenes, 8)) if gates == "text" else None
+    model = SceneFusion(vectors, gates, described, cuts=10, epochs=1, negatives=50).fit(split.train, split.until)
+    rows = model.score(split.pairs.user.to_numpy()[:50], split.log.scene_code("music"))
+    assert np.isfinite(rows).all() and rows.std(0).max() > 1e-4
+
+
+def test_wrong_inputs_are_named(world, vectors):
+    with pytest.raises(BadData, match="gates is 'scalar'"):
+        SceneFusion(vectors, "scalar")
+    with pytest.raises(BadData, match="descriptions"):
+        SceneFusion(vectors, "text")
+    with pytest.raises(BadData, match="rows"):
+        SceneFusion(vectors[:-1]).fit(world.train, world.until)
