@@ -241,6 +241,12 @@ def test_sampled_softmax_estimates_the_full_one():
     assert abs(model._loss(state, target).item() - full) < 0.03
 
 
+def test_sampled_softmax_draws_by_the_count_of_each_item():
+    log = make_log([(0, 1, 0), (0, 2, DAY), (1, 1, 0), (1, 0, DAY)], (5,))
+    model = SASRec(8, loss="sampled", alpha=1.0, epochs=1).fit(log)
+    assert model._draw.tolist() == [2, 3, 2, 1, 1]  # one more than the events of each item
+
+
 def test_sasrec_stops_early_and_keeps_the_best():
     log = chain_log()
     last = log.events.groupby("user").time.max()

@@ -127,7 +127,7 @@ class SASRec:
             raise BadData(f"nobody in {log.name} has events at two different times (time in {log.time_kind!r}), so there is no next item to learn.")
         scenes = [self.log.scene_items(s) for s in range(log.n_scenes)] if self.per_scene else [np.arange(log.n_items)]
         self._ranges = [(int(s[0]), int(s[-1]) + 1) for s in scenes if len(s)]
-        self._draw = torch.from_numpy((1.0 + np.bincount(self.histories.item, minlength=log.n_items)) ** self.alpha).to(self.device)
+        self._draw = torch.from_numpy((1.0 + np.bincount(self.histories.item[:-1], minlength=log.n_items)) ** self.alpha).to(self.device)
         random = np.random.default_rng(self.seed)
         self.epochs_log, best, kept = [], -1.0, None
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
