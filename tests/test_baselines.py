@@ -1,5 +1,7 @@
 """Baselines: equal to a slow plain version, blind to the future, clear about people they do not know."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from recsys_lib.models.ease import EASE
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
 from recsys_lib.models.popularity import Popularity, PopularityPrior
+from recsys_lib.models.sasrec import SASRec
+from recsys_lib.models.textknn import TextKNN
 from recsys_lib.models.transitions import TransitionCounts
 from tests.test_splits import make_log
 
@@ -35,6 +39,26 @@ def test_protocol_and_no_look_into_the_future(log, model):
         model.score(np.array([10**6]), 1)
     with pytest.raises(BadData, match="no scene"):
         model.score(users, 9)
+
+
+READERS = [ItemKNN(), EASE(10.0), TransitionCounts(), TextKNN(np.eye(30)), SASRec(8, epochs=1)]
+
+
+@pytest.mark.parametrize("model", READERS, ids=lambda m: type(m).__name__)
+def test_a_history_is_read_once_and_another_one_anew(log, model, monkeypatch):
+    users, early, late = np.arange(9), log.before(100 * DAY), log.before(150 * DAY)
+    model.fit(log)
+    expected = [model.score(users, 0, history=log.with_events(h.events)) for h in (early, late)]
+    reads, read = [], model.past.read
+    monkeypatch.setattr(model.past, "read", lambda past: (reads.append(past), read(past))[1])
+    for history, scores in ((early, expected[0]), (late, expected[1]), (early, expected[0])):
+        for _ in range(3):
+            np.testing.assert_array_equal(model.score(users, 0, history=history), scores)
+    assert reads == [early, late, early]
+    assert (expected[0] != expected[1]).any() and (model.score(users, 0) != expected[0]).any()
+    monkeypatch.undo()
+    copy = pickle.loads(pickle.dumps(model))  # a fitted model can be saved
+    np.testing.assert_array_equal(copy.score(users, 1, history=early), model.score(users, 1, history=early))
 
 
 def test_popularity_counts_its_window(log):

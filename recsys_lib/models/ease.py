@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import scipy.sparse as sp
 from scipy import linalg
 
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData
-from recsys_lib.models.histories import check_codes
+from recsys_lib.models.histories import Reader, check_codes
 
 
 class EASE:
@@ -34,11 +35,10 @@ class EASE:
     def fit(self, log: InteractionLog, until: int | None = None) -> EASE:
         """Invert the Gram matrix of the events before ``until`` (all if None) by a Cholesky factorisation."""
         self.log = log.before(until)
-        rows = self.log.matrix()
-        count = np.asarray(rows.sum(0)).ravel()
+        count = np.asarray(self.log.matrix().sum(0)).ravel()
         self.kept = np.sort(np.argsort(-count, kind="stable")[: min(self.most, int((count > 0).sum()))])
-        self.rows = rows[:, self.kept].tocsr()
-        gram = (self.rows.T @ self.rows).astype(self.dtype).toarray()
+        self.past = Reader(self._rows, self.log)
+        gram = (self.past().T @ self.past()).astype(self.dtype).toarray()
         gram[np.diag_indices_from(gram)] += self.lam
         began = time.perf_counter()
         factor, _ = linalg.lapack.get_lapack_funcs(("potrf",), (gram,))[0](gram, lower=True, overwrite_a=True)
@@ -55,12 +55,14 @@ class EASE:
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
         """Scores: float32 [len(users), items in scene]; 0 for items that did not take part."""
         users = check_codes(users, self.log, history)
-        rows = self.rows if history is None else history.matrix()[:, self.kept].tocsr()
         items = self.log.scene_items(scene)
         if self._block[0] != scene:  # the columns of one scene, copied once: a judge asks scene by scene
             low, high = np.searchsorted(self.kept, [items[0], items[-1] + 1]) if len(items) else (0, 0)
             self._block = scene, self.kept[low:high], np.ascontiguousarray(self.weight[:, low:high])
         _, there, weight = self._block
         scores = np.zeros((len(users), len(items)), np.float32)
-        scores[:, there - items[0] if len(items) else there] = rows[users] @ weight
+        scores[:, there - items[0] if len(items) else there] = self.past(history)[users] @ weight
         return scores
+
+    def _rows(self, log: InteractionLog) -> sp.csr_matrix:
+        return log.matrix()[:, self.kept].tocsr()

@@ -1,8 +1,9 @@
-"""Histories as flat arrays, person by person: what sequence models read."""
+"""What models read from a log of events: flat arrays, person by person; read once; user codes checked."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -42,6 +43,28 @@ class Histories(NamedTuple):
         item = np.where(there, self.item[at], pad)
         step = np.where(there, self.step[at] - self.step[at[:, :1]], -1)
         return torch.from_numpy(item), torch.from_numpy(step)
+
+
+class Reader:
+    """What a model reads from a log (a matrix, :class:`Histories`), read once: of the fitted log, and of the last ``history`` given.
+
+    A judge asks block by block, always with the same history; a log is never changed in place.
+
+    Args:
+        read: log → what the model needs of it. fitted: the log the model was fitted on.
+    """
+
+    def __init__(self, read: Callable[[InteractionLog], Any], fitted: InteractionLog) -> None:
+        self.read, self.fitted = read, read(fitted)
+        self._last: tuple[InteractionLog | None, Any] = None, self.fitted
+
+    def __call__(self, history: InteractionLog | None = None) -> Any:
+        """What was read from ``history``, or from the fitted log where it is ``None``."""
+        if history is None:
+            return self.fitted
+        if self._last[0] is not history:
+            self._last = history, self.read(history)
+        return self._last[1]
 
 
 def check_codes(users: np.ndarray, fitted: InteractionLog, history: InteractionLog | None) -> np.ndarray:

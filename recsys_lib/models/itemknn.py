@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from recsys_lib.data.log import InteractionLog
-from recsys_lib.models.histories import check_codes
+from recsys_lib.models.histories import Reader, check_codes
 
 
 class ItemKNN:
@@ -27,9 +27,10 @@ class ItemKNN:
     def fit(self, log: InteractionLog, until: int | None = None) -> ItemKNN:
         """Count co-occurrence in the events before ``until`` (all if None)."""
         self.log = log.before(until)
-        self.rows = self.log.matrix().astype(np.float64)
-        size = np.maximum(np.asarray(self.rows.sum(0)).ravel(), 1)
-        scaled = self.rows @ sp.diags_array(1 / np.sqrt(size))
+        self.past = Reader(self._rows, self.log)
+        rows = self.log.matrix().astype(np.float64)
+        size = np.maximum(np.asarray(rows.sum(0)).ravel(), 1)
+        scaled = rows @ sp.diags_array(1 / np.sqrt(size))
         together = (scaled.T @ scaled).tocsr()
         together.setdiag(0)
         if self.shrink:
@@ -39,17 +40,19 @@ class ItemKNN:
             together = together.tocsr()
         if self.neighbours is not None:
             together = _strongest(together, self.neighbours)
-        self.similarity, self.rows = together.astype(self.dtype), self.rows.astype(self.dtype)
+        self.similarity = together.astype(self.dtype)
         self.by_scene: dict[int, sp.csr_matrix] = {}
         return self
 
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
         """Scores ≥ 0: [len(users), items in scene]; 0 where no neighbour is in the history."""
         users = check_codes(users, self.log, history)
-        rows = self.rows if history is None else history.matrix().astype(self.dtype)
         if scene not in self.by_scene:
             self.by_scene[scene] = self.similarity[:, self.log.scene_items(scene)].tocsr()
-        return (rows[users] @ self.by_scene[scene]).toarray()
+        return (self.past(history)[users] @ self.by_scene[scene]).toarray()
+
+    def _rows(self, log: InteractionLog) -> sp.csr_matrix:
+        return log.matrix().astype(self.dtype)
 
 
 def _strongest(x: sp.csr_matrix, k: int) -> sp.csr_matrix:

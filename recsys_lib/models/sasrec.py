@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData, RecsysError
-from recsys_lib.models.histories import Histories, check_codes
+from recsys_lib.models.histories import Histories, Reader, check_codes
 from recsys_lib.models.validation import ndcg10
 
 
@@ -120,14 +120,14 @@ class SASRec:
             RecsysError: the loss is no longer a number.
         """
         self.log = log.before(until)
-        self.histories, self._memo = Histories.of(self.log), (None, None)
-        start, step = self.histories.start, self.histories.step
+        self.past = Reader(Histories.of, self.log)
+        start, item, step = self.past()
         people = np.flatnonzero((np.diff(start) > 1) & (step[np.maximum(start[1:] - 1, 0)] > 0))
         if not len(people):
             raise BadData(f"nobody in {log.name} has events at two different times (time in {log.time_kind!r}), so there is no next item to learn.")
         scenes = [self.log.scene_items(s) for s in range(log.n_scenes)] if self.per_scene else [np.arange(log.n_items)]
         self._ranges = [(int(s[0]), int(s[-1]) + 1) for s in scenes if len(s)]
-        self._draw = torch.from_numpy((1.0 + np.bincount(self.histories.item[:-1], minlength=log.n_items)) ** self.alpha).to(self.device)
+        self._draw = torch.from_numpy((1.0 + np.bincount(item[:-1], minlength=log.n_items)) ** self.alpha).to(self.device)
         random = np.random.default_rng(self.seed)
         self.epochs_log, best, kept = [], -1.0, None
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
@@ -153,12 +153,12 @@ class SASRec:
 
     def _epoch(self, people: np.ndarray, optimizer: torch.optim.Optimizer, random: np.random.Generator, epoch: int) -> float:
         self.net.train()
-        size = np.minimum(np.diff(self.histories.start)[people], self.max_len + 1)
+        size = np.minimum(np.diff(self.past().start)[people], self.max_len + 1)
         order = np.argsort(size + random.uniform(0, 3, len(size)), kind="stable")  # people of like length share a batch: little padding
         batches = [people[order[k : k + self.batch]] for k in range(0, len(order), self.batch)]
         total, count = 0.0, 0
         for number, k in enumerate(random.permutation(len(batches)), 1):
-            item, step = (x.to(self.device) for x in self.histories.batch(batches[k], self.max_len + 1, self.log.n_items))
+            item, step = (x.to(self.device) for x in self.past().batch(batches[k], self.max_len + 1, self.log.n_items))
             row, column = torch.nonzero(step > 0, as_tuple=True)  # every event that has something before it is a target
             loss = self._loss(self.net(item, step, step.amax(1) - 1)[row, step[row, column] - 1], item[row, column])
             value = loss.item()
@@ -197,14 +197,12 @@ class SASRec:
             scene: code of the scene.
             history: a log over the same items with the events to read instead of the fitted ones.
         """
-        if history is not None and self._memo[0] is not history:
-            self._memo = history, Histories.of(history)
-        known, users = self.histories if history is None else self._memo[1], check_codes(users, self.log, history)
+        users, past = check_codes(users, self.log, history), self.past(history)
         items = torch.from_numpy(self.log.scene_items(scene)).to(self.device)
         self.net.eval()
         with torch.inference_mode():
             state = [torch.zeros(0, self.dim, device=self.device)]
             for part in np.split(users, range(512, len(users), 512)):
-                item, step = (x.to(self.device) for x in known.batch(part, self.max_len, self.log.n_items))
+                item, step = (x.to(self.device) for x in past.batch(part, self.max_len, self.log.n_items))
                 state.append(self.net(item, step, step.amax(1))[torch.arange(len(part)), step.amax(1).clamp(min=0)])
             return torch.addmm(self.net.bias[items], torch.cat(state), self.net.item.weight[items].T).cpu().numpy()

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from recsys_lib.data.log import CATEGORIES, DAY, TIME, TITLE, UNDATED, USER, InteractionLog
 from recsys_lib.errors import BadData
-from recsys_lib.models.histories import check_codes
+from recsys_lib.models.histories import Reader, check_codes
 from recsys_lib.models.popularity import Popularity
 
 
@@ -72,7 +72,7 @@ class TextKNN:
                 items = log.scene_items(scene)
                 vectors[items] -= vectors[items].mean(0) if len(items) else 0
             vectors = _unit(vectors)
-        self.vectors, self.history = vectors, self._rows(self.log)
+        self.vectors, self.past = vectors, Reader(self._rows, self.log)
         window = self.window if self.popularity else None
         if window is not None:
             self._needs_days(log, "window")
@@ -88,9 +88,8 @@ class TextKNN:
             history: a log over the same items whose events replace the fitted ones in the profiles.
         """
         users = check_codes(users, self.log, history)
-        rows = self.history if history is None else self._rows(history)
         items = self.log.scene_items(scene)
-        profile = _unit(rows[users] @ self.vectors)
+        profile = _unit(self.past(history)[users] @ self.vectors)
         scores = profile @ self.vectors[items].T
         if self.popularity:
             scores += (self.popularity * np.log1p(self.recent[items])).astype(self.dtype)

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from recsys_lib.data.log import InteractionLog
-from recsys_lib.models.histories import Histories, check_codes
+from recsys_lib.models.histories import Histories, Reader, check_codes
 
 
 class TransitionCounts:
@@ -28,9 +28,9 @@ class TransitionCounts:
     def fit(self, log: InteractionLog, until: int | None = None) -> TransitionCounts:
         """Count the transitions among the events before ``until`` (all if None)."""
         self.log = log.before(until)
-        self.own = Histories.of(self.log)
-        item, step = self.own.item[:-1], self.own.step[:-1]
-        user = np.repeat(np.arange(log.n_users), np.diff(self.own.start))
+        self.past = Reader(Histories.of, self.log)
+        start, item, step = self.past()
+        item, step, user = item[:-1], step[:-1], np.repeat(np.arange(log.n_users), np.diff(start))
         pairs, reach = [], 1
         while reach < len(item):  # events `reach` places apart; events of one step may lie many places apart
             near = (user[reach:] == user[:-reach]) & (step[reach:] - step[:-reach] <= self.steps)
@@ -49,7 +49,7 @@ class TransitionCounts:
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
         """Scores ≥ 0: float32 [len(users), items in scene]; 0 where nothing ever followed."""
         users = check_codes(users, self.log, history)
-        past = self.own if history is None else Histories.of(history)
+        past = self.past(history)
         size = past.start[users + 1] - past.start[users]
         row = np.repeat(np.arange(len(users)), size)
         at = np.repeat(past.start[users], size) + np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
