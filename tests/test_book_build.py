@@ -44,6 +44,9 @@ mystnb:
     alt: %(alt)s
 ---
 from recsys_lib import plotting
+from tqdm.auto import tqdm
+for _ in tqdm(range(2), desc="a bar", disable=False):
+    print("a step")
 plotting.lines([1, 2], {"a": [1, 2]});
 ```
 
@@ -95,6 +98,7 @@ def test_a_good_book_builds(root):
     page = (root / "_build" / "html" / "chapters" / "97_trial.html").read_text(encoding="utf8")
     assert 'alt="A rising line."' in page
     assert '<b class="lit">S</b>' in page and "This page took" in page
+    assert "a step" in page and not [word for word in ("a bar:", "IProgress", "vnd.jupyter.widget") if word in page]  # a bar would stand still
     assert "Show the solution" in page and 'id="exercise-97-1"' in page
     assert "https://colab.research.google.com/github/across-scenes/across-scenes/blob/main/chapters/97_trial.ipynb" in page
     status, said = build(root)
