@@ -1,10 +1,11 @@
-"""The book's own directives, closed solutions, alt text for every figure, and the run time each page measured.
+"""The book's own directives, closed solutions, alt text and a number for every figure, and the run time each page measured.
 
 Directives: ``front``, ``predict``, ``exercise``, ``hint``, ``solution``; how to write them is told in CONTRIBUTING.md.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from html import escape
@@ -13,6 +14,7 @@ from pathlib import Path
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -160,6 +162,15 @@ def finish(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             LOGGER.warning("%s has no alt text; say what there is to see.", image.get("uri"), location=image)
 
 
+def number_figures(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """``Fig. 3.1`` is the first captioned figure of chapter 03; Sphinx itself would count from 1 on every page."""
+    for docname, kinds in env.toc_fignumbers.items():
+        if found := re.match(r"chapters/(\d\d)_", docname):
+            for numbers in kinds.values():
+                numbers.update({figure: (int(found[1]), number[-1]) for figure, number in numbers.items()})
+    return []  # no page more to write
+
+
 def offer_notebook(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
     """The download button gives the notebook without solutions and outputs, the one that opens on Colab."""
     source = Path(app.srcdir) / f"{page}.ipynb"
@@ -176,6 +187,7 @@ def setup(app: Sphinx) -> dict:
     ):  # fmt: skip
         app.add_directive(name, directive, override=True)
     app.add_transform(CloseSolutions)
+    app.connect("env-get-updated", number_figures, priority=900)  # after Sphinx has counted
     app.connect("doctree-resolved", finish)
     app.connect("html-page-context", offer_notebook, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -43,6 +43,8 @@ By {cite:t}`steck2019ease`, of a {term}`scene`, $x^2$.
 mystnb:
   image:
     alt: %(alt)s
+  figure:
+    caption: It rises.
 ---
 from recsys_lib import plotting
 from tqdm.auto import tqdm
@@ -98,6 +100,7 @@ def test_a_good_book_builds(root):
     assert status == 0, said
     page = (root / "_build" / "html" / "chapters" / "97_trial.html").read_text(encoding="utf8")
     assert 'alt="A rising line."' in page
+    assert re.search(r"Fig\. 97\.1 </span><span [^>]*>It rises\.", page)
     assert '<b class="lit">S</b>' in page and "This page took" in page
     assert "a step" in page and not [word for word in ("a bar:", "IProgress", "vnd.jupyter.widget") if word in page]  # a bar would stand still
     assert "Show the solution" in page and 'id="exercise-97-1"' in page
