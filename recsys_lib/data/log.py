@@ -126,8 +126,11 @@ def build_log(
         **fields: ``time_kind``, ``name``, ``positive``, ``extras`` of the log.
 
     Raises:
-        BadData: an event names an item or a scene that the other tables do not have.
+        BadData: an event names an item or a scene that the other tables do not have, or has a column called like a code.
     """
+    for column in (USER, ITEM, TIME):
+        if column in events:
+            raise BadData(f"the events have a column {column!r}, the name of a code that is made here; rename it.")
     scenes = scenes.reset_index(drop=True)
     scene_of = {n: k for k, n in enumerate(scenes[NAME])}
     items = items.assign(**{SCENE: items[SCENE].map(scene_of)})
