@@ -1,12 +1,17 @@
 """Baselines: equal to a slow plain version, blind to the future, clear about people they do not know."""
 
 import pickle
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from recsys_lib import models
 from recsys_lib.data.log import DAY
 from recsys_lib.errors import BadData
+from recsys_lib.models.bpr import BPRMF
 from recsys_lib.models.ease import EASE
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
@@ -35,10 +40,31 @@ def test_protocol_and_no_look_into_the_future(log, model):
     changed.loc[late, "time"] += 500 * DAY
     np.testing.assert_array_equal(first, model.fit(log.with_events(changed), until).score(users, 1))
     np.testing.assert_allclose(first, model.score(users, 1, history=log.before(until)), rtol=1e-5)
-    with pytest.raises(BadData, match="unknown"):
-        model.score(np.array([10**6]), 1)
-    with pytest.raises(BadData, match="no scene"):
-        model.score(users, 9)
+
+
+EVERY = [*MODELS, TextKNN(np.eye(30)), BPRMF(4, epochs=1), SASRec(8, epochs=1)]
+
+
+@pytest.mark.parametrize("model", EVERY, ids=lambda m: type(m).__name__)
+def test_unknown_people_and_scenes_are_refused_by_every_model(log, model):
+    model.fit(log)
+    for users, message in (([0, 50], "user code 50 is unknown"), ([-1], "user code -1 is unknown"), ([True], "integer codes"), ([0.5], "integer codes")):
+        with pytest.raises(BadData, match=message):
+            model.score(np.array(users), 1)
+    for scene in (2, -1, "nowhere"):
+        with pytest.raises(BadData, match="no scene .*; its scenes are a, b"):
+            model.score(np.array([0]), scene)
+    with pytest.raises(BadData, match="one item table"):
+        model.score(np.array([0]), 1, history=make_log([(0, 1, 1), (0, 2, 2)]))
+    with pytest.raises(BadData, match="user code 7 is unknown"):
+        model.score(np.array([7]), 1, history=replace(log.with_events(log.events[log.events.user < 7]), users=log.users[:7]))
+    np.testing.assert_array_equal(model.score(np.array([0, 3]), "b"), model.score(np.array([0, 3]), 1))
+    assert model.score(np.array([], int), 1).shape == (0, len(log.scene_items(1)))
+
+
+def test_every_model_is_tested():
+    there = {name for path in Path(models.__path__[0]).glob("*.py") for name in re.findall(r"^class (\w+)[^\n]*:\n(?:(?!^class ).*\n)*?    def score\(", path.read_text(), re.M)}
+    assert there == {type(model).__name__ for model in EVERY}
 
 
 READERS = [ItemKNN(), EASE(10.0), TransitionCounts(), TextKNN(np.eye(30)), SASRec(8, epochs=1)]

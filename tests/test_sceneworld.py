@@ -193,6 +193,15 @@ def test_each_oracle_is_best_at_its_own_task(judged):
     assert judged["interventional"][1] > max(judged["logged"][1], judged["text-only"][1])
 
 
+def test_oracles_refuse_whom_they_do_not_know(world):
+    for kind in ("logged", "interventional", "text-only"):
+        oracle = world.oracle(kind).fit(world.log)
+        with pytest.raises(BadData, match=f"user code {world.log.n_users} is unknown"):
+            oracle.score(np.array([0, world.log.n_users]), 0)
+        with pytest.raises(BadData, match="no scene 99"):
+            oracle.score(np.array([0]), 99)
+
+
 def test_text_only_posterior_is_calibrated(world):
     oracle = world.oracle("text-only").fit(world.log, until=sw.START + int(0.8 * sw.YEAR))
     interest, liking = oracle._known

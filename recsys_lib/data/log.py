@@ -82,6 +82,17 @@ class InteractionLog:
             return int(scene)
         raise BadData(f"{self.name} has no scene {scene!r}; its scenes are {', '.join(names)}.")
 
+    def user_codes(self, users: np.ndarray) -> np.ndarray:
+        """The given user codes as int64. Raises BadData for one that this log does not have, and for what is no code."""
+        users = np.asarray(users)
+        if len(users) and users.dtype.kind not in "iu":
+            raise BadData(f"users are of type {users.dtype}; give integer codes from 0 to {self.n_users - 1}.")
+        users = users.astype(np.int64)
+        unknown = (users < 0) | (users >= self.n_users)
+        if unknown.any():
+            raise BadData(f"user code {users[unknown][0]} is unknown; codes run from 0 to {self.n_users - 1}.")
+        return users
+
     def scene_items(self, scene: int | str) -> np.ndarray:
         """Item codes of a scene, ascending and consecutive: int64 [n_items of the scene]."""
         first, last = np.searchsorted(self.items[SCENE].to_numpy(), [self.scene_code(scene), self.scene_code(scene) + 1])

@@ -89,7 +89,8 @@ class Oracle:
 
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
         """Scores: float32 [len(users), items in scene]. ``history`` matters to the text-only oracle alone."""
-        out = [self._score(part, scene, history) for part in np.array_split(np.asarray(users), max(len(users) // 400, 1))]
+        users, scene = self.history.user_codes(users), self.history.scene_code(scene)
+        out = [self._score(part, scene, history) for part in np.array_split(users, max(len(users) // 400, 1))]
         return np.concatenate(out).astype(np.float32)
 
     def _click(self, u: np.ndarray, i: np.ndarray, t: float) -> np.ndarray:

@@ -55,7 +55,7 @@ class EASE:
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
         """Scores: float32 [len(users), items in scene]; 0 for items that did not take part."""
         users = check_codes(users, self.log, history)
-        items = self.log.scene_items(scene)
+        items, scene = self.log.scene_items(scene), self.log.scene_code(scene)
         if self._block[0] != scene:  # the columns of one scene, copied once: a judge asks scene by scene
             low, high = np.searchsorted(self.kept, [items[0], items[-1] + 1]) if len(items) else (0, 0)
             self._block = scene, self.kept[low:high], np.ascontiguousarray(self.weight[:, low:high])

@@ -75,7 +75,4 @@ def check_codes(users: np.ndarray, fitted: InteractionLog, history: InteractionL
     """
     if history is not None and history.n_items != fitted.n_items:
         raise BadData(f"the history has {history.n_items} items and the fitted log {fitted.n_items}; both must share one item table.")
-    users, people = np.asarray(users, np.int64), (fitted if history is None else history).n_users
-    if len(users) and (users.min() < 0 or users.max() >= people):
-        raise BadData(f"user code {users[(users < 0) | (users >= people)][0]} is unknown; codes run from 0 to {people - 1}.")
-    return users
+    return (fitted if history is None else history).user_codes(users)

@@ -104,7 +104,7 @@ class PopularityPrior:
         """The same scores for each user: float32 [len(users), items in scene]."""
         check_codes(users, self.log, history)
         items = self.log.scene_items(scene)
-        return np.tile((self.features[items] @ self.weight[scene]).astype(np.float32), (len(users), 1))
+        return np.tile((self.features[items] @ self.weight[self.log.scene_code(scene)]).astype(np.float32), (len(users), 1))
 
 
 def _logit(x: torch.Tensor, taken: torch.Tensor) -> np.ndarray:
