@@ -96,6 +96,40 @@ def test_ranks_lists_and_auc_agree_with_sorting(values, data):
     assert np.isnan(auc).all() if not free.any() else ((auc >= 0) & (auc <= 1)).all()
 
 
+RANKS = st.lists(st.integers(0, 150), min_size=1, max_size=20, unique=True).map(np.array)
+
+
+@settings(max_examples=100, deadline=None)
+@given(RANKS, st.integers(1, 200), st.data())
+def test_ndcg_and_recall_keep_their_laws(ranks, k, data):
+    """Both lie in 0 … 1, are 1 for the ideal list, never fall when a positive rises, and recall never falls with k."""
+    for metric in (ndcg, recall):
+        value = metric(ranks, k)
+        assert 0 <= value <= 1 + 1e-12 and value == pytest.approx(metric(ranks[::-1], k))
+        worst = data.draw(st.integers(0, len(ranks) - 1))
+        free = sorted(set(range(int(ranks[worst]))) - set(ranks.tolist()))
+        if free:
+            better = ranks.copy()
+            better[worst] = data.draw(st.sampled_from(free))
+            assert metric(better, k) >= value - 1e-12
+    assert ndcg(np.arange(len(ranks)), k) == pytest.approx(1) and recall(ranks, k + 1) >= recall(ranks, k)
+    assert recall(np.arange(len(ranks)), k) == pytest.approx(min(k, len(ranks)) / len(ranks))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), levels=st.sampled_from([2, 7, 1000]), scale=st.sampled_from([0.25, 2.0, 64.0]))
+def test_only_the_order_of_scores_counts(case, seed, levels, scale):
+    """Any rising transform of the scores, even another one for each person, changes no figure; turning them round mirrors the matched AUC."""
+    log, split, _ = case
+    rng = np.random.default_rng(seed)
+    table = rng.integers(levels, size=(log.n_users, log.n_items)).astype(np.float32)
+    shifted = table * np.float32(scale) + rng.integers(-9, 9, size=(log.n_users, 1)).astype(np.float32)
+    first, again, turned = (judge(Fixed(log, x), split) for x in (table, shifted, -table))
+    pd.testing.assert_frame_equal(first.pairs, again.pairs)
+    np.testing.assert_array_equal(first.lists, again.lists)
+    np.testing.assert_allclose(first.pairs.pm_auc, 1 - turned.pairs.pm_auc, atol=1e-12)
+
+
 def test_known_values():
     assert ndcg(np.array([0])) == 1 and ndcg(np.array([10])) == 0
     assert ndcg(np.array([1])) == pytest.approx(1 / np.log2(3))

@@ -52,6 +52,45 @@ def test_leave_one_out_asks_the_last_event(rows):
         assert len(positives) == 1 and own[own.item == positives[0]].time.item() == own.time.max()
 
 
+SPLITS = {"temporal": temporal_split, "held out": lambda log: held_out_scene(log, "b"), "leave one out": leave_one_out, "hashed": source_split}
+
+
+def keys(events):
+    """Events as a set of (user, item)."""
+    return set(zip(events.user.tolist(), events.item.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("name", SPLITS)
+@settings(max_examples=40, deadline=None)
+@given(rows=LOGS)
+def test_what_every_split_keeps(name, rows):
+    """Nothing asked is trained on; all asked are events of the log, in the pair's scene; tuning sees only training; no future in a history."""
+    log = make_log(rows)
+    try:
+        split = SPLITS[name](log)
+    except BadData as refused:
+        assert log.events.time.nunique() < 2 and "at least two" in str(refused)
+        return
+    before, scene = keys(split.train.events), log.items.scene.to_numpy()
+    asked = [(user, item) for user, items in zip(split.pairs.user, split.positives, strict=True) for item in items.tolist()]
+    assert before <= keys(log.events) and set(asked) <= keys(log.events) - before and len(set(asked)) == len(asked)
+    assert all((scene[items] == s).all() and len(items) for s, items in zip(split.pairs.scene, split.positives, strict=True))
+    assert split.pairs[["user", "scene"]].apply(tuple, axis=1).is_monotonic_increasing if len(split.pairs) else True
+    if split.until is not None:
+        when = log.events.set_index(["user", "item"]).time
+        assert (split.train.events.time < split.until).all() and all(when[pair] >= split.until for pair in asked)
+    if name == "leave one out":
+        own = split.train.events.groupby("user").time.max()
+        when = log.events.set_index(["user", "item"]).time
+        assert all(when[user, item] >= own[user] for user, item in asked)
+    if name == "held out" or split.train.events.time.nunique() < 2:
+        return
+    inner = split.validation()
+    tuned = {(user, item) for user, items in zip(inner.pairs.user, inner.positives, strict=True) for item in items.tolist()}
+    assert keys(inner.train.events) <= before and tuned <= before - keys(inner.train.events)
+    assert inner.until is None or inner.until < split.until
+
+
 def test_held_out_scene_leaves_nothing_of_it():
     log = make_log([(u, i, 3 * i + u) for u in range(6) for i in range(10)])
     split = held_out_scene(log, "b")
