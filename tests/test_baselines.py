@@ -115,6 +115,7 @@ def test_item_knn_is_the_cosine_of_sets(log):
     plain = (x.T @ x) / np.sqrt(np.outer(size, size))
     np.fill_diagonal(plain, 0)
     np.testing.assert_allclose(model.similarity.toarray(), plain, atol=1e-6)
+    assert (ItemKNN(10**6, dtype=np.float64).fit(log).similarity != model.similarity).nnz == 0  # more neighbours than items
     assert (np.diff(ItemKNN(4).fit(log).similarity.tocsc().indptr) <= 4).all()
 
 

@@ -63,7 +63,7 @@ def main(quick: bool = False) -> int:
         part("downloads and encodings", [*PYTHON, "tools.make_cache"])
     part("lint", [*PYTHON, "ruff", "check", "."])
     part("notebooks up to date", [*PYTHON, "tools.make_notebooks", "--check"])
-    slow = ["--ignore=tests/test_book_build.py"] if quick else []
+    slow = ["--ignore=tests/test_book_build.py", "--ignore=tests/test_book_interrupt.py"] if quick else []
     part("unit tests", [*PYTHON, "pytest", "tests", *WORKERS, "-rs", "--durations=5", *slow], counts=True)
     notebooks = touched() if quick else [str(p.with_suffix(".ipynb").relative_to(common.ROOT)) for p in common.chapters()]
     if notebooks:
