@@ -202,9 +202,13 @@ def test_a_silent_package_index_fails_within_two_seconds_too(empty_cache, monkey
         time.sleep(1)
         return subprocess.CompletedProcess([], 0, "global.index-url='https://index.example/simple'\n", "")
 
+    def silence(address, timeout):
+        time.sleep(4)
+        raise TimeoutError
+
     monkeypatch.delenv("RECSYS_OFFLINE", raising=False)
     monkeypatch.setattr(sources.subprocess, "run", slow_pip)
-    monkeypatch.setattr(sources.socket, "create_connection", lambda address, timeout: time.sleep(30))
+    monkeypatch.setattr(sources.socket, "create_connection", silence)
     monkeypatch.setattr(sources.urllib.request, "getproxies", dict)
     sources._pip_settings.cache_clear()
     start = time.monotonic()
