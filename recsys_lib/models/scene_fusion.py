@@ -10,7 +10,7 @@ from torch import nn
 
 from recsys_lib.data.log import DAY, DESCRIPTION, ITEM, NAME, SCENE, TIME, USER, InteractionLog
 from recsys_lib.errors import BadData
-from recsys_lib.models.histories import check_codes
+from recsys_lib.models.histories import Reader, check_codes
 from recsys_lib.profiles import Profiles
 from recsys_lib.scenes import MeanGate, PairGates, TextGates
 from recsys_lib.training import train
@@ -94,14 +94,14 @@ class SceneFusion:
         self.log = log = log.before(until)
         time, item, user, scene = (log.events[c].to_numpy(np.int64) for c in (TIME, ITEM, USER, SCENE))
         self.until = until if until is not None else int(time.max(initial=0)) + 1
-        self.profiles, self._memo = Profiles(log, self.vectors, self.half_lives), (None, None)
+        self.past = Reader(self._profiles, log)
         moments = self.until - (1 + np.arange(self.cuts)) * int(self.step * DAY)
         which = np.ceil((self.until - time) / (self.step * DAY)).astype(int) - 1  # the moment an event follows
         asked = np.flatnonzero(which < self.cuts)
         if not len(asked):
             raise BadData(f"{log.name} has no events in the {self.cuts * self.step:g} days before T; raise cuts or step.")
         states = [self._state(time, item, m) for m in moments]
-        pools = torch.from_numpy(self.profiles.at(user[asked], time[asked]))
+        pools = torch.from_numpy(self.past().at(user[asked], time[asked]))
         groups = [np.flatnonzero((which[asked] == k) & (scene[asked] == s)) for k in range(self.cuts) for s in range(log.n_scenes)]
         groups = [g for g in groups if len(g)]
         target = torch.from_numpy(item[asked])
@@ -126,6 +126,9 @@ class SceneFusion:
         with torch.inference_mode():
             self._things = self.net.things(self._text, torch.arange(log.n_items, device=self.device), self._known)
         return self
+
+    def _profiles(self, log: InteractionLog) -> Profiles:
+        return Profiles(log, self.vectors, self.half_lives)
 
     def _make_gates(self, log: InteractionLog, trained: np.ndarray) -> nn.Module:
         pools, dim = log.n_scenes * len(self.half_lives), self.vectors.shape[1]
@@ -171,13 +174,10 @@ class SceneFusion:
             history: a log over the same items whose events make the profiles instead of the fitted ones.
         """
         users = check_codes(users, self.log, history)
-        if history is not None and self._memo[0] is not history:
-            self._memo = history, Profiles(history, self.vectors, self.half_lives)
-        profiles = self.profiles if history is None else self._memo[1]
-        items = self.log.scene_items(scene)
+        items, scene = self.log.scene_items(scene), self.log.scene_code(scene)
         here = slice(int(items[0]), int(items[-1]) + 1) if len(items) else slice(0, 0)
         with torch.inference_mode():
-            person = self.net.person(torch.from_numpy(profiles.at(users, None)).to(self.device), scene)
+            person = self.net.person(torch.from_numpy(self.past(history).at(users, None)).to(self.device), scene)
             return (person @ self._things[here].T + self.net.prior(self._features[here], self._known[here], scene)).cpu().numpy()
 
 
