@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from recsys_lib.data import InteractionLog, Split, load, temporal_split
+from recsys_lib.data.log import DAY, TIME
 from recsys_lib.errors import BadData
 from recsys_lib.evaluation import Judgement, compare, judge, over_seeds
 from recsys_lib.language import TextEncoder, item_texts, static_vectors
@@ -155,6 +156,7 @@ def main() -> None:
         record(
             args.record, command=f"python -m benchmarks.baselines {args.data}{options} --record {args.record}", metrics=figures, data=args.data + options,
             protocol=split.protocol, seeds=list(SEEDS), pairs=split.pairs["kind"].value_counts().to_dict(),
+            days_asked={"validation": (split.until - trial.until) / DAY, "test": (int(log.events[TIME].max()) - split.until) / DAY},
             budget="at most 12 settings a system (BPR-MF and SASRec six), chosen by NDCG@10 over all pairs of split.validation(); SASRec also stops there, at most 20 epochs",
         )  # fmt: skip
 
