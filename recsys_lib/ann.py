@@ -90,8 +90,9 @@ class Index:
         centres = faiss.IndexFlatIP(d)
         made = faiss.IndexIVFFlat(centres, d, cells, inner) if self.kind == "ivf" else faiss.IndexIVFPQ(centres, d, cells, self.pieces, 8, inner)
         made.cp.spherical = True  # centres of length 1, as the vectors
+        if self.kind == "ivfpq":
+            made.pq.cp.min_points_per_centroid = 1  # a small sample is allowed, and no line is printed about it
         made.train(sample)
-        made.keep_alive = centres
         return made
 
     def search(self, queries: np.ndarray, k: int = 10, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import unescape
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ QUOTES = re.compile("[\"“”„‟«»″＂]")
 
 def quoted(text: object, most: int = 80) -> str:
     """A title as data: on one line, in quotation marks that it cannot close, without a chat's control marks, cut at ``most`` characters."""
-    clean = " ".join(QUOTES.sub("'", MARKS.sub(" ", text if isinstance(text, str) else "")).split())
+    plain = unescape(text[: 20 * most]) if isinstance(text, str) else ""
+    clean = " ".join(QUOTES.sub("'", MARKS.sub(" ", plain)).split())
     clean = clean if len(clean) <= most else clean[: most - 1].rstrip() + "…"
     return f'"{clean}"' if clean else '"(no title)"'
 
