@@ -23,6 +23,8 @@ class Words:
 
     def log_likelihood(self, prompts, answers):
         self.asked += prompts
+        if answers[0] == "A":
+            return np.tile(np.arange(len(answers), dtype=np.float32), (len(prompts), 1))  # the last letter, always
         yes = np.array([len(p.split("choose ")[-1]) for p in prompts], np.float32)
         return np.stack([yes, -yes], 1)
 
@@ -44,6 +46,7 @@ def split():
     [
         ("3, 1, 2", 3, [2, 0, 1]), ("3 > 1 > 2.", 3, [2, 0, 1]), ("I would say 2 and 3!", 3, [1, 2, 0]), ("2, 2, 9, 0, 3", 4, [1, 2, 0, 3]),
         ("1\n2\n3", 3, [0, 1, 2]), ("The first one.", 3, None), ("", 3, None), ("4", 5, None), ("99999999999999", 2, None), ("v2.0 of 1984", 4, None),
+        ("1. Wasabi peas, 5 lbs\n2. Tea", 5, None), ("Order: 2 then 1 and 3, since 3 is dear", 3, [1, 0, 2]), ("[2] > [3] > [1]", 3, [1, 2, 0]),
     ],
 )  # fmt: skip
 def test_reading_an_order(answer, n, wanted):
@@ -73,7 +76,7 @@ def test_only_the_first_places_move(split):
     base = Popularity().fit(split.train, split.until)
     users = np.array([3, 5, 8])
     before = recommend(base, users, 1, k=60)
-    for how in ("pointwise", "listwise"):
+    for how in ("pointwise", "listwise", "choice"):
         model = Rerank(Popularity(), Words(), how=how, first=20).fit(split.train, split.until)
         after = recommend(model, users, 1, k=60)
         assert (np.sort(before[:, :20]) == np.sort(after[:, :20])).all() and not (before[:, :20] == after[:, :20]).all()
