@@ -29,7 +29,7 @@ MARKS = re.compile(r"<\|.*?\|>|<\|?|\|>|\[/?INST\]|</?s>|[\x00-\x1f\x7f`]|[\u200
 QUOTES = re.compile("[\"“”„‟«»″＂]")
 
 
-def quoted(text: object, most: int = 80) -> str:
+def quoted(text: object, most: int = 60) -> str:
     """A title as data: on one line, in quotation marks that it cannot close, without a chat's control marks, cut at ``most`` characters."""
     plain = unescape(text[: 20 * most]) if isinstance(text, str) else ""
     clean = " ".join(QUOTES.sub("'", MARKS.sub(" ", plain)).split())

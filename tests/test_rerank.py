@@ -64,7 +64,7 @@ def test_reading_an_order(answer, n, wanted):
 def test_a_title_stays_data(text):
     shown = quoted(text)
     assert shown[0] == shown[-1] == '"' and shown.count('"') == 2 and "\n" not in shown and "<|" not in shown and "[/INST]" not in shown
-    assert 2 < len(shown) <= 82
+    assert 2 < len(shown) <= 62
     assert len(ask_list([], [text, "Oats"]).split("\n")) == 5 and len(ask_one([text], text).split("\n")) == 2
 
 
