@@ -191,14 +191,15 @@ def _mean(x: np.ndarray) -> list[float]:
     return [float(x.mean()), float(x.mean() - half), float(x.mean() + half)]
 
 
-def decoder(pairs: int, first: int, few: int) -> None:
+def decoder(pairs: int, first: int, few: int, most: int) -> None:
     from recsys_lib.language import TextGenerator
 
     split = temporal_split(load("amazon-fkb"))
     base, asked, writer = base_model(split), hashed_pairs(split, pairs), Remembered(TextGenerator())
+    others = hashed_pairs(split, most)
     plain, figures = judge(base, asked, "base"), so_far("08-decoder")
     ways = {"pointwise": {"how": "pointwise"}, "choice": {"how": "choice"}, "choice, 3 orders": {"how": "choice", "orders": 3}, "half base, half pointwise": {"how": "pointwise", "weight": 0.5}}
-    extra = {"places": lambda: places(writer, asked, base, min(pairs, 200)), "hostile": lambda: hostile(writer, asked, base, min(pairs, 60)),
+    extra = {"places": lambda: places(writer, others, base, most), "hostile": lambda: hostile(writer, others, base, max(2, most // 3)),
              "listwise": lambda: way({"how": "listwise"}, replace(asked, pairs=asked.pairs.head(few), positives=asked.positives[:few]), 10)}  # fmt: skip
 
     def way(options: dict[str, Any], on: Split, top: int) -> dict[str, Any]:
@@ -216,7 +217,7 @@ def decoder(pairs: int, first: int, few: int) -> None:
             continue
         figures[name] = job()
         print(name, figures[name], flush=True)
-        record("08-decoder", command=f"python -m benchmarks.chapter08 decoder --pairs {pairs} --first {first} --few {few}", metrics=figures, data="amazon-fkb",
+        record("08-decoder", command=f"python -m benchmarks.chapter08 decoder --pairs {pairs} --first {first} --few {few} --places {most}", metrics=figures, data="amazon-fkb",
                base="learned prior + log(1 + 10 · text-kNN)", model="SmolLM2-135M-Instruct", protocol=split.protocol, seeds=[0], threads="one",
                slice="known persons, all items", pairs=pairs, first=first)  # fmt: skip
 
@@ -228,8 +229,9 @@ def main() -> None:
     args.add_argument("--pairs", type=int, default=500)
     args.add_argument("--first", type=int, default=50, help="places of the base ranking that are reordered; the contract asks for 50")
     args.add_argument("--few", type=int, default=40, help="lists for the written, listwise answers, ten items each")
+    args.add_argument("--places", type=int, default=200, help="lists shown in a random order, to see which place is liked")
     given = args.parse_args()
-    nearest(given.sizes) if given.what == "nearest" else decoder(given.pairs, given.first, given.few)
+    nearest(given.sizes) if given.what == "nearest" else decoder(given.pairs, given.first, given.few, given.places)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""Right answers and planted mistakes for the exercises of chapter 08."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys_lib.data.splits import hash64
+
+
+def best(scores, items, seen, k):
+    free = ~np.isin(items, seen)
+    scores, items = scores[free], items[free]
+    return items[np.lexsort((hash64(items), -scores))[:k]]
+
+
+def cut_first(scores, items, seen, k):
+    top = items[np.lexsort((hash64(items), -scores))[:k]]
+    return top[~np.isin(top, seen)]
+
+
+def catalogue_order(scores, items, seen, k):
+    free = ~np.isin(items, seen)
+    return items[free][np.argsort(-scores[free], kind="stable")[:k]]
+
+
+def positions(scores, items, seen, k):
+    free = np.flatnonzero(~np.isin(items, seen))
+    return free[np.lexsort((hash64(items[free]), -scores[free]))[:k]]
+
+
+def with_seen(scores, items, seen, k):
+    return items[np.lexsort((hash64(items), -scores))[:k]]
+
+
+def diverse(scores, sim, k, trade, of=np.max, sign=-1, again=False):
+    taken = [int(np.argmax(scores))]
+    while len(taken) < k:
+        gain = trade * scores + sign * (1 - trade) * of(sim[:, taken], axis=1)
+        if not again:
+            gain[taken] = -np.inf
+        taken.append(int(np.argmax(gain)))
+    return taken
+
+
+def rates(item, clicked, propensity, n_people, n_items):
+    return np.bincount(item, clicked / propensity, n_items) / n_people
+
+
+def per_show(item, clicked, propensity, n_people, n_items):
+    return np.bincount(item, clicked, n_items) / np.maximum(np.bincount(item, minlength=n_items), 1)
+
+
+def weighed_per_show(item, clicked, propensity, n_people, n_items):
+    return np.bincount(item, clicked / propensity, n_items) / np.maximum(np.bincount(item, minlength=n_items), 1)
+
+
+def search(query, x, centres, cell, width, k):
+    some = np.flatnonzero(np.isin(cell, np.argsort(-(centres @ query))[:width]))
+    return some[np.argsort(-(x[some] @ query))[:k]]
+
+
+def everywhere(query, x, centres, cell, width, k):
+    return np.argsort(-(x @ query))[:k]
+
+
+def far_cells(query, x, centres, cell, width, k):
+    return search(query, x, -centres, cell, width, k)
+
+
+def safe(title, most=60):
+    text = title.replace('"', "'")
+    while "<|" in text or "|>" in text:
+        text = text.replace("<|", "").replace("|>", "")
+    return '"' + " ".join(text.split())[:most] + '"'
+
+
+def once(title, most=60):
+    return '"' + " ".join(title.replace('"', "'").replace("<|", "").replace("|>", "").split())[:most] + '"'
+
+
+RIGHT = {"08-1": [best], "08-2": [diverse], "08-3": [rates], "08-4": [search], "08-5": [safe]}
+WRONG = {
+    "08-1": [(cut_first, "before you cut"), (catalogue_order, "smaller hash64"), (positions, "these are positions"), (with_seen, "has already")],
+    "08-2": [(lambda s, m, k, t: diverse(s, m, k, t, of=np.mean), "mean similarity hides"), (lambda s, m, k, t: diverse(s, m, k, t, sign=1), "with a minus"),
+             (lambda s, m, k, t: diverse(s, m, k, t, again=True, sign=0), "stands twice"), (lambda s, m, k, t: diverse(s, m, k, 1 - t), "trade = 1")],
+    "08-3": [(per_show, "clicks per show"), (weighed_per_show, "divide by n_people")],
+    "08-4": [(everywhere, "exact search"), (far_cells, "closed cell")],
+    "08-5": [(once, "look again"), (lambda t, most=60: f'"{t[:most]}"', "closes the quotation")],
+}  # fmt: skip
