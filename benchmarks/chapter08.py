@@ -134,9 +134,9 @@ def hashed_pairs(split: Split, n: int) -> Split:
 
 
 def base_model(split: Split) -> Mix:
-    """The named base ranking: learned prior + log(1 + 10 · text-kNN), weight 1. A later system takes its place here."""
+    """The named base ranking: learned prior + log(1 + 10 · text-kNN), weight 10. A later system takes its place here."""
     log = split.log
-    return Mix(PopularityPrior(), TextKNN(TextEncoder().encode(item_texts(log))), weight=1.0, scale=10.0).fit(split.train, split.until)
+    return Mix(PopularityPrior(), TextKNN(TextEncoder().encode(item_texts(log))), weight=10.0, scale=10.0).fit(split.train, split.until)
 
 
 class Remembered:
@@ -218,7 +218,7 @@ def decoder(pairs: int, first: int, few: int, most: int) -> None:
         figures[name] = job()
         print(name, figures[name], flush=True)
         record("08-decoder", command=f"python -m benchmarks.chapter08 decoder --pairs {pairs} --first {first} --few {few} --places {most}", metrics=figures, data="amazon-fkb",
-               base="learned prior + log(1 + 10 · text-kNN)", model="SmolLM2-135M-Instruct", protocol=split.protocol, seeds=[0], threads="one",
+               base="learned prior + 10 · log(1 + 10 · text-kNN)", model="SmolLM2-135M-Instruct", protocol=split.protocol, seeds=[0], threads="one",
                slice="known persons, all items", pairs=pairs, first=first)  # fmt: skip
 
 
