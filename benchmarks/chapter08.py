@@ -185,6 +185,29 @@ def hostile(writer: Any, split: Split, base: Mix, n: int) -> dict[str, Any]:
     return {"n": n, "quoted": _mean(odds[1] - odds[0]), "raw": _mean(odds[2] - odds[0]), "spread_of_plain": float(odds[0].std())}
 
 
+def opinion(writer: Any, split: Split, base: Mix, n: int) -> dict[str, Any]:
+    """What a pointwise answer knows: how often something the person really chose gets better odds than an item that was about as popular (ties half).
+
+    One positive and one other item a pair, both drawn by hash; the same for the cosine of text-kNN. Far more telling a prompt than a whole list.
+    """
+    log, titles, first = split.log, split.log.items["title"].tolist(), split.pairs.head(n)
+    count, seen = np.bincount(split.train.events["item"], minlength=log.n_items), split.train.matrix()
+    bins, model, prompts, cosines = np.floor(np.log2(1 + count)), Rerank(base, writer, memory=3).wrap(split.train), [], []
+    for user, scene, good in zip(first[USER], first[SCENE], split.positives, strict=False):
+        one = good[np.argsort(hash64(good, user))[0]]
+        items = np.setdiff1d(log.scene_items(scene), np.concatenate([good, seen[user].indices]))
+        items = items[bins[items] == bins[one]]
+        if len(items) == 0:
+            continue
+        other, past = items[np.argsort(hash64(items, user))[0]], model._past(np.array([user]), split.train)[0]
+        prompts += [ask_one(past, titles[one]), ask_one(past, titles[other])]
+        cosines.append(base.personal.score(np.array([user]), int(scene))[0, [one, other] - log.scene_items(scene)[0]])
+    odds = np.subtract(*writer.log_likelihood(prompts, ["Yes", "No"]).T).reshape(-1, 2)
+    pairs = {"decoder": odds, "text-kNN": np.array(cosines)}
+    wins = {name: (x[:, 0] > x[:, 1]) + 0.5 * (x[:, 0] == x[:, 1]) for name, x in pairs.items()}
+    return {"n": len(odds), **{name: _mean(x) for name, x in wins.items()}, "difference": _mean(wins["decoder"] - wins["text-kNN"])}
+
+
 def _mean(x: np.ndarray) -> list[float]:
     """Mean and 95 % interval of independent values."""
     half = 1.96 * x.std(ddof=1) / len(x) ** 0.5
@@ -199,7 +222,7 @@ def decoder(pairs: int, first: int, few: int, most: int) -> None:
     others = hashed_pairs(split, most)
     plain, figures = judge(base, asked, "base"), so_far("08-decoder")
     ways = {"pointwise": {"how": "pointwise"}, "choice": {"how": "choice"}, "choice, 3 orders": {"how": "choice", "orders": 3}, "half base, half pointwise": {"how": "pointwise", "weight": 0.5}}
-    extra = {"places": lambda: places(writer, others, base, most), "hostile": lambda: hostile(writer, others, base, max(2, most // 3)),
+    extra = {"places": lambda: places(writer, others, base, most), "opinion": lambda: opinion(writer, hashed_pairs(split, 3 * most), base, 3 * most), "hostile": lambda: hostile(writer, others, base, max(2, most // 3)),
              "listwise": lambda: way({"how": "listwise"}, replace(asked, pairs=asked.pairs.head(few), positives=asked.positives[:few]), 10)}  # fmt: skip
 
     def way(options: dict[str, Any], on: Split, top: int) -> dict[str, Any]:
