@@ -222,7 +222,7 @@ def decoder(pairs: int, first: int, few: int, most: int) -> None:
     others = hashed_pairs(split, most)
     plain, figures = judge(base, asked, "base"), so_far("08-decoder")
     ways = {"pointwise": {"how": "pointwise"}, "choice": {"how": "choice"}, "choice, 3 orders": {"how": "choice", "orders": 3}, "half base, half pointwise": {"how": "pointwise", "weight": 0.5}}
-    extra = {"places": lambda: places(writer, others, base, most), "opinion": lambda: opinion(writer, hashed_pairs(split, 3 * most), base, 3 * most), "hostile": lambda: hostile(writer, others, base, max(2, most // 3)),
+    extra = {"places": lambda: places(writer, others, base, most), "opinion": lambda: opinion(writer, hashed_pairs(split, 5 * most), base, 5 * most), "hostile": lambda: hostile(writer, others, base, max(2, most // 3)),
              "listwise": lambda: way({"how": "listwise"}, replace(asked, pairs=asked.pairs.head(few), positives=asked.positives[:few]), 10)}  # fmt: skip
 
     def way(options: dict[str, Any], on: Split, top: int) -> dict[str, Any]:
