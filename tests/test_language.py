@@ -15,7 +15,7 @@ import torch
 
 from recsys_lib.data.log import build_log
 from recsys_lib.errors import BadData, RecsysError, SourceUnreachable
-from recsys_lib.language import TextEncoder, item_texts, static_vectors
+from recsys_lib.language import TextEncoder, centred, item_texts, read_items, static_vectors, whiten
 from recsys_lib.vector_cache import VectorCache
 
 TEXTS = [
@@ -209,3 +209,47 @@ def test_bad_arguments():
         TextEncoder(pooling="max")
     with pytest.raises(BadData, match="max_tokens"):
         TextEncoder(max_tokens=2)
+
+
+def test_whitening_makes_the_identity():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6)) + 3
+    white = whiten(x)
+    assert white.dtype == np.float32 and white.shape == (500, 6)
+    np.testing.assert_allclose(np.cov(white.T, bias=True), np.eye(6), atol=1e-4)
+    np.testing.assert_allclose(white.mean(0), 0, atol=1e-4)
+    turned = whiten(x, strength=0)  # a rotation: all inner products stay
+    np.testing.assert_allclose(turned @ turned.T, centred(x) @ centred(x).T, atol=1e-3)
+    half = np.cov(whiten(x, strength=0.5).T, bias=True)
+    np.testing.assert_allclose(np.diag(half) ** 2, np.diag(np.cov(turned.T, bias=True)), rtol=1e-3)
+    assert (np.diff(np.diag(half)) < 0).all()
+    assert np.allclose(whiten(x, 2), white[:, :2])
+    flat = whiten(np.hstack([x, x[:, :1]]))  # an axis without variance stays silent
+    assert np.isfinite(flat).all() and (flat[:, -1] == 0).all()
+    for bad in ((x[:1], None, 1), (x, 7, 1), (x, 0, 1), (x, None, 1.5), (np.full((3, 2), np.nan), None, 1)):
+        with pytest.raises(BadData):
+            whiten(*bad)
+
+
+def test_centring_by_group():
+    x, groups = np.arange(12.0).reshape(6, 2), np.array([0, 0, 1, 1, 1, 4])
+    out = centred(x, groups)
+    assert out.dtype == np.float32 and (out[5] == 0).all() and x[0, 0] == 0
+    for group in (0, 1, 4):
+        np.testing.assert_allclose(out[groups == group].mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(centred(x).mean(0), 0, atol=1e-6)
+
+
+@needs_model
+def test_item_reader(encoder):
+    items = pd.DataFrame({"item_id": list("abcdef"), "scene": list("xxxyyy"), "title": ["tea", "oats", "jazz", "a film", "a song", "tea"]})
+    events = pd.DataFrame({"user_id": ["u"], "item_id": ["a"], "scene": ["x"], "timestamp": [1]})
+    log = build_log(events, items, pd.DataFrame({"name": ["x", "y"], "description": ["", ""]}))
+    plain = read_items(log, encoder)
+    np.testing.assert_allclose(plain, encoder.encode(items["title"].tolist()), atol=1e-5)
+    centre = read_items(log, encoder, centre="scene")
+    np.testing.assert_allclose(np.linalg.norm(centre, axis=1), 1, atol=1e-5)
+    assert plain[0] @ plain[5] > 0.999 > centre[0] @ centre[5] + 0.01  # the same word in two scenes, seen against other words
+    assert read_items(log, encoder, centre="all", strength=0.5, dim=3).shape == (6, 3)
+    with pytest.raises(BadData, match="centre"):
+        read_items(log, encoder, centre="center")
