@@ -182,8 +182,8 @@ class TextGenerator:
     def hidden(self, texts: Sequence[str], max_tokens: int = 48, show_progress: bool = True) -> np.ndarray:
         """The decoder as an encoder: its last layer, mean over the tokens of each plain text. float32 [n, d], disk cached."""
         reader = TextEncoder(self.name if self.path is None else str(self.path), max_tokens=max_tokens, device=str(self.device))
-        if self._loaded is not None and self.dtype == torch.float32:
-            reader._loaded = self.model.base_model, self.tokenizer
+        if self.dtype == torch.float32:  # the same weights serve both
+            reader._load = lambda: (self.model.base_model, self.tokenizer)
         return reader.encode(texts, normalize=False, show_progress=show_progress)
 
     def _clean(self, texts: Sequence[str]) -> list[str]:

@@ -133,7 +133,7 @@ def test_hidden_is_the_mean_of_the_last_layer(fresh, monkeypatch, tmp_path):
     with torch.inference_mode():
         last = fresh.model(input_ids=ids, output_hidden_states=True).hidden_states[-1][0].mean(0)
     np.testing.assert_allclose(got[2], last.numpy(), atol=1e-3)
-    monkeypatch.setattr(TextEncoder, "_load", lambda self: pytest.fail("the model was loaded for texts that are on disk"))
+    monkeypatch.setattr(TextGenerator, "_load", lambda self: pytest.fail("the model was loaded for texts that are on disk"))
     assert (fresh.hidden(texts[::-1], show_progress=False)[::-1] == got).all()
 
 

