@@ -1,0 +1,89 @@
+"""Checks of chapter 04, language models as readers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys_lib.exercises import exercise
+
+
+@exercise("04-1")
+def pool(answer):
+    """Masked mean over tokens, length 1."""
+    hidden = np.array([[[3.0, 0], [0, 4], [9, 9]], [[1, 1], [2, 0], [3, 5]], [[0, 2], [7, 7], [7, 7]]])
+    mask = np.array([[1, 1, 0], [1, 1, 1], [1, 0, 0]])
+    got = np.asarray(answer(hidden.copy(), mask.copy()), float)
+    if got.shape != (3, 2):
+        return f"the result has shape {got.shape}; one vector a text, (3, 2), was asked for. The sum runs over the tokens, axis 1."
+    length = np.linalg.norm(got, axis=1)
+    unit = got / np.maximum(length, 1e-9)[:, None]
+    if np.allclose(unit[0], np.array([12, 13]) / np.hypot(12, 13), atol=1e-6):
+        return "the padding was averaged in, so a short text depends on who shares its batch: multiply by the mask before you sum."
+    if np.allclose(unit[0], [1, 0], atol=1e-6):
+        return "this is the first token alone; the mean over all tokens that stand there was asked for."
+    if not np.allclose(unit, [[0.6, 0.8], [np.sqrt(0.5)] * 2, [0, 1]], atol=1e-6):
+        return "the direction of the vectors is not that of the mean over the tokens whose mask is 1."
+    if not np.allclose(length, 1, atol=1e-6):
+        return "the direction is right and the length is not: divide each vector by its own norm, so that an inner product is a cosine."
+    return None
+
+
+@exercise("04-2")
+def whitened(answer):
+    """Whitening: mean zero, covariance the identity."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3)) @ np.array([[5, 0, 0], [3, 1, 0], [0, 1, 0.3]]) + [10, -4, 2]
+    got = np.asarray(answer(x.copy()), float)
+    if got.shape != x.shape:
+        return f"the result has shape {got.shape}; all {x.shape[1]} axes of all {len(x)} vectors were asked for. Did you multiply from the right?"
+    if not np.isfinite(got).all():
+        return "there are nan or inf in the result."
+    if np.abs(got.mean(0)).max() > 1e-6:
+        return "the mean of the result is not zero: subtract the mean of the vectors before anything else."
+    covariance = got.T @ got / len(got)
+    if np.allclose(covariance, np.eye(3), atol=0.02):
+        return None
+    if np.allclose(covariance, np.diag(np.diag(covariance)), atol=1e-6 * np.abs(covariance).max()):
+        spread = np.sort(np.diag(covariance)) * np.sort(np.linalg.eigvalsh(np.cov(x.T, bias=True)))[::-1]
+        if np.allclose(spread, 1, atol=0.02):
+            return "you divided by the variance, and now the small axes are the large ones; divide by its square root, the spread."
+        return "the axes are no longer correlated, but their variances differ: divide each axis by the square root of its variance."
+    if np.allclose(np.diag(covariance), 1, atol=0.02):
+        return "each column has variance 1, but the columns are still correlated: turn into the principal axes before you scale."
+    return "the covariance of the result is not the identity; are the eigenvectors the columns of what `np.linalg.eigh` returns?"
+
+
+@exercise("04-3")
+def read_for(answer):
+    """Text-kNN with items of different lengths, and an empty history."""
+    v = np.array([[10.0, 0], [0, 1], [0, 1], [3, 3], [-1, 0]])
+    got = np.asarray(answer(v.copy(), np.array([0, 1, 2]), np.array([3, 4])), float)
+    if got.shape != (2,):
+        return f"the result has shape {got.shape}; one score for each of the 2 items was asked for."
+    if np.abs(got).max() > 1 + 1e-9:
+        return "a cosine cannot exceed 1; scale the profile and the items to length 1."
+    right = np.array([3, -1]) @ np.diag([1 / np.sqrt(2), 1]) / np.sqrt(5)
+    if np.allclose(got, np.array([12, -10]) @ np.diag([1 / np.sqrt(2), 1]) / np.sqrt(104), atol=1e-6):
+        return "the first item is ten times as long as the others and decides the profile alone: scale the items to length 1 before you average them."
+    if not np.allclose(got, right, atol=1e-6):
+        return "the scores are not the cosines between each item and the mean of the history's length-1 vectors."
+    nothing = np.asarray(answer(v.copy(), np.array([], int), np.array([3, 4])), float)
+    if nothing.shape != (2,) or not np.allclose(nothing, 0):
+        return "a person without history should score 0 everywhere, so that a prior can decide; the mean of nothing is nan."
+    return None
+
+
+@exercise("04-4")
+def remembers(answer):
+    """Is an answer likelier after its own start than after another? Ties count half; answers' own likelihood must cancel."""
+    own, other = np.array([-1.0, -30, -8, -5]), np.array([-2.0, -31, -6, -5])
+    got = answer(own, other)
+    if not np.isscalar(got) and np.ndim(got) > 0:
+        return "one number was asked for, a share between 0 and 1."
+    if abs(float(got) - 0.5) < 1e-9:
+        return "the pair that ties was counted as a miss; count a tie as one half, or silence looks like forgetting."
+    if abs(float(got) - 0.75) < 1e-9:
+        return "the pair that ties was counted as a hit; count a tie as one half, or a model that knows nothing looks as if it knew all."
+    if abs(float(got) - 0.625) > 1e-9:
+        return "compare pair by pair: of four texts, two are likelier after their own start, one ties, one is not; what share is that?"
+    return None

@@ -1,0 +1,43 @@
+"""Right answers and planted mistakes for the exercises of chapter 04."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def unit(x):
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-9)
+
+
+def pool(hidden, mask):
+    return unit((hidden * mask[:, :, None]).sum(1))
+
+
+def whitened(x, root=True, turn=True, centre=True, scale=True):
+    x = x - x.mean(0) if centre else x
+    if not turn:
+        return x / x.std(0)
+    variance, axes = np.linalg.eigh(np.cov(x.T, bias=True))
+    return x @ axes / ((np.sqrt(variance) if root else variance) if scale else 1)
+
+
+def read_for(v, history, items, each=True):
+    if not len(history):
+        return np.zeros(len(items))
+    return unit(v[items]) @ unit((unit(v) if each else v)[history].mean(0))
+
+
+def remembers(own, other):
+    return float(np.mean((own > other) + 0.5 * (own == other)))
+
+
+RIGHT = {"04-1": [pool], "04-2": [whitened], "04-3": [read_for], "04-4": [remembers]}
+WRONG = {
+    "04-1": [(lambda h, m: unit(h.mean(1)), "padding was averaged in"), (lambda h, m: unit(h[:, 0]), "first token alone"),
+             (lambda h, m: (h * m[:, :, None]).sum(1) / m.sum(1)[:, None], "length is not"), (lambda h, m: unit((h * m[:, :, None]).sum(2)), "axis 1")],
+    "04-2": [(lambda x: whitened(x, centre=False), "mean of the result is not zero"), (lambda x: whitened(x, root=False), "square root, the spread"),
+             (lambda x: whitened(x, turn=False), "still correlated"), (lambda x: whitened(x, scale=False), "their variances differ")],
+    "04-3": [(lambda v, h, i: read_for(v, h, i, each=False), "ten times as long"), (lambda v, h, i: v[i] @ v[h].mean(0), "cannot exceed 1"),
+             (lambda v, h, i: unit(v[i]) @ unit(unit(v)[h].mean(0)) if len(h) else np.full(len(i), np.nan), "without history")],
+    "04-4": [(lambda a, b: float(np.mean(a > b)), "as a miss"), (lambda a, b: float(np.mean(a >= b)), "as a hit"), (lambda a, b: float((a - b).mean()), "pair by pair")],
+}  # fmt: skip
