@@ -1,7 +1,7 @@
 """The recorded runs of chapter 04: readers of item texts on Amazon, a decoder as a reader, and what it knows of the catalogue by heart.
 
     python benchmarks/chapter04.py encode                     # encodes what the rest reads, resumable
-    python benchmarks/chapter04.py [readers memory decoder]   # writes data/results/04-*.json
+    python benchmarks/chapter04.py [choice readers memory decoder]   # writes data/results/04-*.json
 
 Only aggregates are written; no row of the data.
 """
@@ -22,9 +22,10 @@ from recsys_lib.data.log import SCENE, InteractionLog
 from recsys_lib.data.splits import hash64
 from recsys_lib.evaluation import Judgement, _interval, compare, judge, scene_mean
 from recsys_lib.generator import TextGenerator
-from recsys_lib.language import TextEncoder, centred, item_texts, static_vectors, whiten
+from recsys_lib.language import TextEncoder, centred, item_texts, read_items, static_vectors, whiten
 from recsys_lib.models.popularity import Popularity
 from recsys_lib.models.textknn import TextKNN
+from recsys_lib.models.validation import ndcg10
 from recsys_lib.results import record
 
 SLICES = (("known", "ndcg10", "known", "all"), ("known, new items", "recall100", "known", "new"), ("withheld", "ndcg10", "withheld", "all"))
@@ -115,11 +116,10 @@ def readers() -> dict:
         "MiniLM, half whitened": whiten(mini, strength=0.5), "MiniLM, whitened": whiten(mini), "MiniLM, whitened, 128 axes": whiten(mini, 128),
         "MiniLM, scene-centred, whitened": whiten(centred(mini, scene)),
         "MiniLM, titles only": encoder.encode(title), "MiniLM, titles only, whitened": whiten(encoder.encode(title)),
-        "MiniLM, cut at 16 tokens": TextEncoder(max_tokens=16).encode(full) if "long" in sys.argv else None,
         "static": static, "static, whitened": whiten(static), "static SIF": sif, "static SIF, whitened": whiten(sif),
         "renamed: MiniLM": mini_r, "renamed: MiniLM, whitened": whiten(mini_r), "renamed: static SIF": sif_r, "renamed: static SIF, whitened": whiten(sif_r),
     }  # fmt: skip
-    models = {name: TextKNN(v) for name, v in vectors.items() if v is not None} | {"TF-IDF": TfIdf(full), "renamed: TF-IDF": TfIdf(other)}
+    models = {name: TextKNN(v) for name, v in vectors.items()} | {"TF-IDF": TfIdf(full), "renamed: TF-IDF": TfIdf(other)}
     judged, out = {}, {}
     for name, model in models.items():
         j = judged[name] = judge(model.fit(s.train, s.until), s, name)
@@ -136,6 +136,17 @@ def readers() -> dict:
     tokens = np.array([len(x) for x in encoder.tokenizer(full)["input_ids"]])
     return {"readers": out, "differences": pairs, "popularity, 30 days": figures(popular), "renamed share": share, "mean cosine": spread,
             "longer than 48 tokens": float((tokens > 48).mean())}  # fmt: skip
+
+
+def choice() -> dict:
+    """NDCG@10 on Amazon before T, on the validation split, of each centre and strength: what may choose a bend."""
+    log = load("amazon-fkb")
+    v, out = temporal_split(log).validation(), {}
+    for centre in ("none", "scene"):
+        for strength in (None, 0.5, 1.0):
+            reader = TextKNN(read_items(log, centre=centre, strength=strength)).fit(v.train, v.until)
+            out.setdefault(centre, {})[str(strength)] = ndcg10(reader, v, most=4000)
+    return out
 
 
 def memory(n: int = 300) -> dict:
@@ -193,7 +204,7 @@ def decoder() -> dict:
 
 
 def main() -> None:
-    commands = {"readers": readers, "memory": memory, "decoder": decoder}
+    commands = {"choice": choice, "readers": readers, "memory": memory, "decoder": decoder}
     for name in [word for word in sys.argv[1:] if word in commands] or commands:
         began = time.perf_counter()
         metrics = commands[name]()
