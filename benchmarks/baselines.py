@@ -134,6 +134,12 @@ def main() -> None:
     chosen = {name: settings(args.record, name) for name in figures}
     bar = judged(BAR, split, chosen[BAR], vectors, chosen)[0] if BAR in figures else None
     options = f" --theme-share {args.theme_share}" if args.data == "sceneworld" else ""
+    facts = {
+        "command": f"python -m benchmarks.baselines {args.data}{options} --record {args.record}", "data": args.data + options, "protocol": split.protocol, "seeds": list(SEEDS),
+        "pairs": split.pairs["kind"].value_counts().to_dict(), "items": log.n_items, "positives_a_pair": float(np.mean([len(p) for p in split.positives])),
+        "days_asked": {"validation": (split.until - trial.until) / DAY, "test": (int(log.events[TIME].max()) - split.until) / DAY},
+        "budget": "at most 12 settings a system (BPR-MF and SASRec six), chosen by NDCG@10 over all pairs of split.validation(); SASRec also stops there, at most 20 epochs",
+    }  # fmt: skip
     for name in GRIDS:
         if name in figures or name in args.skip:
             continue
@@ -153,12 +159,8 @@ def main() -> None:
             "slices": slices, "against_tuned_popularity": gaps,
         }  # fmt: skip
         print(f"  → {chosen[name]}: known × all {ours.value(item='all'):.5f}, known × known {ours.value():.5f}", flush=True)
-        record(
-            args.record, command=f"python -m benchmarks.baselines {args.data}{options} --record {args.record}", metrics=figures, data=args.data + options,
-            protocol=split.protocol, seeds=list(SEEDS), pairs=split.pairs["kind"].value_counts().to_dict(),
-            days_asked={"validation": (split.until - trial.until) / DAY, "test": (int(log.events[TIME].max()) - split.until) / DAY},
-            budget="at most 12 settings a system (BPR-MF and SASRec six), chosen by NDCG@10 over all pairs of split.validation(); SASRec also stops there, at most 20 epochs",
-        )  # fmt: skip
+        record(args.record, metrics=figures, **facts)
+    record(args.record, metrics=figures, **facts)
 
 
 if __name__ == "__main__":
