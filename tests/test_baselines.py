@@ -10,11 +10,13 @@ import pytest
 
 from recsys_lib import models
 from recsys_lib.data.log import DAY
+from recsys_lib.data.splits import hash64
 from recsys_lib.errors import BadData
 from recsys_lib.models.bpr import BPRMF
 from recsys_lib.models.ease import EASE
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
+from recsys_lib.models.new_items import NewItemLane
 from recsys_lib.models.popularity import Popularity, PopularityPrior
 from recsys_lib.models.sasrec import SASRec
 from recsys_lib.models.scene_fusion import SceneFusion
@@ -43,7 +45,7 @@ def test_protocol_and_no_look_into_the_future(log, model):
     np.testing.assert_allclose(first, model.score(users, 1, history=log.before(until)), rtol=1e-5)
 
 
-EVERY = [*MODELS, TextKNN(np.eye(30)), BPRMF(4, epochs=1), SASRec(8, epochs=1), SceneFusion(np.eye(30), cuts=3, epochs=1, negatives=8)]
+EVERY = [*MODELS, TextKNN(np.eye(30)), BPRMF(4, epochs=1), SASRec(8, epochs=1), SceneFusion(np.eye(30), cuts=3, epochs=1, negatives=8), NewItemLane(ItemKNN())]
 
 
 @pytest.mark.parametrize("model", EVERY, ids=lambda m: type(m).__name__)
@@ -137,3 +139,18 @@ def test_transitions_count_steps_and_skip_equal_times():
     count = model.count.toarray()
     assert count[code["0"], code["2"]] == 1 and count[code["0"], code["6"]] == 0.5
     assert count[code["2"], code["4"]] == 0 and count[code["4"], code["2"]] == 0
+
+
+def test_the_lane_gives_new_items_their_places_and_keeps_both_orders(log):
+    until = int(np.quantile(log.events.time, 0.05))
+    inner = SceneFusion(np.random.default_rng(0).standard_normal((30, 4)), cuts=3, epochs=1, negatives=8)
+    lane = NewItemLane(inner, first=2, every=3).fit(log, until)
+    fresh = lane.new[log.scene_items(1)]
+    assert 4 <= fresh.sum() <= len(fresh) - 6
+    for merged, own in zip(lane.score(np.arange(20), 1), inner.score(np.arange(20), 1), strict=True):
+        shown = np.argsort(-merged)
+        assert fresh[shown[:8]].tolist() == [False, False, False, False, True, False, False, True]
+        for kind in (fresh, ~fresh):
+            assert [i for i in shown if kind[i]] == [i for i in np.lexsort((hash64(log.scene_items(1)), -own)) if kind[i]]
+    with pytest.raises(BadData, match="every"):
+        NewItemLane(inner, every=1)

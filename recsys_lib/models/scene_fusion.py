@@ -101,7 +101,6 @@ class SceneFusion:
         if not len(asked):
             raise BadData(f"{log.name} has no events in the {self.cuts * self.step:g} days before T; raise cuts or step.")
         states = [self._state(time, item, m) for m in moments]
-        pools = torch.from_numpy(self.past().at(user[asked], time[asked]))
         groups = [np.flatnonzero((which[asked] == k) & (scene[asked] == s)) for k in range(self.cuts) for s in range(log.n_scenes)]
         groups = [g for g in groups if len(g)]
         target = torch.from_numpy(item[asked])
@@ -118,7 +117,8 @@ class SceneFusion:
 
         def loss(batch: tuple[int, int, torch.Tensor]) -> torch.Tensor:
             k, s, rows = batch
-            return self._loss(pools[rows].to(self.device), target[rows].to(self.device), int(s), *states[k])
+            pools = torch.from_numpy(self.past().at(user[asked[rows]], time[asked[rows]]))
+            return self._loss(pools.to(self.device), target[rows].to(self.device), int(s), *states[k])
 
         spared = ("gates.mean", "log_tau", "beta", "new")
         self.log_ = train(self.net, batches, loss, epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay, no_decay=spared, seed=self.seed, show_progress=show_progress)
