@@ -1,0 +1,83 @@
+"""Scene fusion against the best tuned systems without a language model, after T, over five seeds.
+
+    python -m benchmarks.scene_fusion amazon-fkb --baselines 03-amazon --record 06-amazon
+
+The text vectors are whitened MiniLM beside whitened static vectors. The weight of item-kNN (one of four settings) was chosen on
+``split.validation()`` by the product of NDCG@10 and Recall@100 of known persons and known items.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+
+import numpy as np
+
+from benchmarks.baselines import build, settings
+from recsys_lib.data import load, temporal_split
+from recsys_lib.evaluation import compare, judge, over_seeds
+from recsys_lib.language import TextEncoder, item_texts, static_vectors, whiten
+from recsys_lib.models.itemknn import ItemKNN
+from recsys_lib.models.mix import Mix
+from recsys_lib.models.new_items import NewItemLane
+from recsys_lib.models.popularity import Popularity
+from recsys_lib.models.scene_fusion import SceneFusion
+from recsys_lib.results import load_result, record
+
+SEEDS = (0, 1, 2, 3, 4)
+BARS = ("mix: prior + item-kNN", "mix: prior + transitions", "prior")
+WINDOWS = (3, 7, 14, 30, 60, 90, 180, 365)
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    """Rows of length 1."""
+    return (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+
+
+def main() -> None:
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("data")
+    args.add_argument("--baselines", required=True, help="the recorded run that chose the baselines' settings")
+    args.add_argument("--axes", type=int, default=96, help="kept of each kind of text vectors")
+    args.add_argument("--weight", type=float, default=0.5)
+    args.add_argument("--scale", type=float, default=500)
+    args.add_argument("--record", metavar="ID")
+    args = args.parse_args()
+    log = load(args.data)
+    split, texts = temporal_split(log), item_texts(log)
+    vectors = np.hstack([unit(whiten(x, args.axes)) for x in (TextEncoder().encode(texts), static_vectors(texts, sif=1e-3))])
+    chosen = {name: settings(args.baselines, name) for name in load_result(args.baselines)["metrics"]}
+    judged = {name: judge(build(name, chosen[name], {}, chosen).fit(split.train, split.until), split, name) for name in BARS}
+    judged["popularity, 30 days"] = judge(Popularity(30).fit(split.train, split.until), split, "popularity, 30 days")
+    knn, runs, seconds = ItemKNN(**chosen["item-kNN"]).fit(split.train, split.until), {}, []
+    for seed in SEEDS:
+        began = time.perf_counter()
+        fusion = SceneFusion(vectors, windows=WINDOWS, seed=seed).fit(split.train, split.until)
+        seconds.append(time.perf_counter() - began)
+        both = Mix(fusion, knn, args.weight, args.scale)
+        systems = {"scene fusion": fusion, "scene fusion + item-kNN": both}
+        systems |= {f"the same, new items in each {every}th place after the tenth": NewItemLane(both, 10, every).mark(split.train) for every in (4, 6, 10)}
+        for name, model in systems.items():
+            runs.setdefault(name, []).append(judge(model, split, name))
+            print(f"seed {seed} {name}: {runs[name][-1].summary(intervals=False).loc[[('known', 'known'), ('known', 'new'), ('withheld', 'all')], ['ndcg10', 'recall100', 'pm_auc']].round(4).to_numpy().tolist()}", flush=True)
+    judged |= {name: over_seeds(r) for name, r in runs.items()}
+    figures = {}
+    for name, ours in judged.items():
+        summary = ours.summary()
+        against = {bar: {f"{p} × {i}": {m: compare(ours, judged[bar], m, p, i) for m in ("ndcg10", "recall100", "pm_auc")} for p, i in summary.index} for bar in (*BARS, "scene fusion + item-kNN") if bar != name}
+        scenes = {log.scenes["name"][s]: value for s, value in ours.by_scene().loc[("known", "known")].items()}
+        figures[name] = {"slices": {f"{p} × {i}": row.dropna().to_dict() for (p, i), row in summary.iterrows()}, "against": against, "ndcg10_by_scene": scenes, "facts": ours.facts.mean().to_dict()}
+    for bar in BARS:
+        for metric in ("ndcg10", "recall100"):
+            print(f"scene fusion + item-kNN against {bar}, known × known, {metric}: {figures['scene fusion + item-kNN']['against'][bar]['known × known'][metric]}")
+    if args.record:
+        record(
+            args.record, command=f"python -m benchmarks.scene_fusion {args.data} --baselines {args.baselines} --record {args.record}", metrics=figures, data=args.data, protocol=split.protocol,
+            seeds=list(SEEDS), seconds_fit=float(np.mean(seconds)), peak_gb_so_far=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, settings={"axes": args.axes, "weight": args.weight, "scale": args.scale, "windows": WINDOWS},
+            budget="vectors, windows and weight chosen on split.validation(): 7 settings of scene fusion, 4 of the weight; baselines as in their run",
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
