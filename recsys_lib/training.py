@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm.auto import tqdm
@@ -39,8 +41,9 @@ def train(
 ) -> list[dict[str, float]]:
     """Minimise ``loss`` with AdamW (Loshchilov & Hutter, ICLR 2019), a linear warm-up and a cosine decay of the step size.
 
-    All randomness of an epoch (order, dropout, negatives) follows from ``seed`` and the epoch's number, so that a run
-    stopped after any epoch and resumed from its checkpoint ends with the same weights.
+    All randomness that PyTorch draws in an epoch (order, dropout, negatives) follows from ``seed`` and the epoch's number, so
+    that a run stopped at any moment and resumed from its checkpoint ends with the same weights. What ``loss`` draws from NumPy
+    or from the clock does not.
 
     Args:
         module: what is trained, in place. Keep a name's prefix in ``no_decay`` to spare its parameters the weight decay.
@@ -49,47 +52,57 @@ def train(
         epochs: passes (at most, with ``validate``). lr: largest step size. warmup: share of all steps.
         validate: called after each epoch, higher is better; ``patience`` epochs without a better value stop the run, and the
             best epoch's weights are kept.
-        amp: compute in bfloat16 where the device can (a GPU; few CPUs gain by it).
+        amp: compute in bfloat16 (few CPUs gain by it; a GPU that only emulates it, such as a T4, goes on in float32 with a warning).
         checkpoint: a folder; written after each epoch, read at the start if it is there.
         writer: anything with ``add_scalar(name, value, step)``, such as TensorBoard's SummaryWriter.
 
     Returns:
-        One dict an epoch: epoch, loss, seconds, and value if validated.
+        One dict an epoch: epoch, loss, gradient (its largest norm), seconds, and value if validated.
 
     Raises:
-        RecsysError: the loss is not a number any more; with the epoch, the step, and the likely cause.
-        BadData: the checkpoint was made with other settings; with the field that differs.
+        RecsysError: the loss, its gradient or the validation value is not a number any more; with the epoch, the step, and the
+            likely cause. No such step is taken, so no checkpoint holds its weights.
+        BadData: there is no batch; the checkpoint is damaged, of another module or made with other settings, with the field that differs.
     """
     device = next(module.parameters()).device
     spared = [p for name, p in module.named_parameters() if name.startswith(tuple(no_decay))] if no_decay else []
     decayed = [p for p in module.parameters() if not any(p is q for q in spared)]
     optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}], lr=lr, fused=True)
-    settings = {"epochs": epochs, "lr": lr, "weight_decay": weight_decay, "warmup": warmup, "seed": seed, "amp": amp}
+    amp = amp and _has_bfloat16(device)
+    settings = {"epochs": epochs, "lr": lr, "weight_decay": weight_decay, "no_decay": list(no_decay), "warmup": warmup, "seed": seed, "amp": amp}
+    settings |= {"validated": validate is not None, "patience": patience}
     history, best = (_resume(Path(checkpoint), module, optimizer, settings) if checkpoint else None) or ([], None)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), tqdm(total=epochs, initial=len(history), desc="train", unit="epoch", disable=not show_progress) as bar:
         for epoch in range(len(history), epochs):
             if validate and _waited(history) >= patience:
                 break
             torch.manual_seed(seed * 10_007 + epoch)
-            todo = batches(torch.Generator().manual_seed(seed * 10_007 + epoch))
-            began, total = time.perf_counter(), 0.0
+            todo = batches(torch.Generator().manual_seed((seed * 10_007 + epoch) ^ 0x5EED))  # not the stream that draws dropout
+            if not len(todo):
+                raise BadData("there is no batch to train on; are there events in the time asked for?")
+            began, total, steepest = time.perf_counter(), 0.0, 0.0
             module.train()
             for step, batch in enumerate(todo):
                 for group in optimizer.param_groups:
                     group["lr"] = lr * step_size((epoch * len(todo) + step) / (epochs * len(todo)), warmup)
                 with torch.autocast(device.type, torch.bfloat16, enabled=amp):
                     value = loss(batch)
-                number = value.item()
+                number, where = value.item(), f"in epoch {epoch + 1}, step {step + 1}"
                 if not math.isfinite(number):
-                    raise RecsysError(f"the loss is {number} in epoch {epoch + 1}, step {step + 1}; lr={lr} is probably too large, or an input is not a number.")
+                    raise RecsysError(f"the loss is {number} {where}; lr={lr} is probably too large, or an input is not a number.")
                 optimizer.zero_grad()
                 value.backward()
+                norm = float(nn.utils.clip_grad_norm_(module.parameters(), math.inf))
+                if not math.isfinite(norm):
+                    raise RecsysError(f"the loss is {number:.4g} and its gradient {norm} {where}; look for a square root or logarithm of 0, or 0 divided by 0.")
                 optimizer.step()
-                total += number
-            fact = {"epoch": epoch + 1, "loss": total / max(1, len(todo)), "seconds": time.perf_counter() - began}
+                total, steepest = total + number, max(steepest, norm)
+            fact = {"epoch": epoch + 1, "loss": total / len(todo), "gradient": steepest, "seconds": time.perf_counter() - began}
             module.eval()
             if validate:
                 fact["value"] = float(validate())
+                if not math.isfinite(fact["value"]):
+                    raise RecsysError(f"the validation value is {fact['value']} after epoch {epoch + 1}, so no epoch can be called the best; is the split empty?")
                 if best is None or fact["value"] > max(f["value"] for f in history):
                     best = deepcopy(module.state_dict())
             history.append(fact)
@@ -113,6 +126,14 @@ def step_size(progress: float, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / max(1e-9, 1 - warmup)))
 
 
+def _has_bfloat16(device: torch.device) -> bool:
+    """False, after a warning, on a GPU that would only emulate bfloat16 (older than NVIDIA's Ampere)."""
+    slow = device.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device) < (8, 0)
+    if slow:
+        warnings.warn(f"amp is left out: {torch.cuda.get_device_name(device)} would only emulate bfloat16, slower than float32.", stacklevel=3)
+    return not slow
+
+
 def _waited(history: list[dict[str, float]]) -> int:
     """Epochs since the best value."""
     values = [fact["value"] for fact in history]
@@ -121,29 +142,33 @@ def _waited(history: list[dict[str, float]]) -> int:
 
 def _save(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict, history: list, best: dict | None) -> None:
     """One file holds weights, optimiser and story: a reader meets all of an epoch or none of it."""
-    tensors = {f"module.{k}": v.detach().clone() for k, v in module.state_dict().items()}
-    tensors |= {f"best.{k}": v.detach().clone() for k, v in (best or {}).items()}
+    tensors = {f"module.{k}": v for k, v in module.state_dict().items()} | {f"best.{k}": v for k, v in (best or {}).items()}
     for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v).clone() for k, v in state.items()}
+        tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v) for k, v in state.items() if v is not None}
+    tensors = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     folder.mkdir(parents=True, exist_ok=True)
     story = {"settings": json.dumps(settings), "history": json.dumps(history)}
     writing(folder / "checkpoint.safetensors", lambda part: save_file(tensors, part, metadata=story))
 
 
 def _resume(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict) -> tuple[list, dict | None] | None:
-    from safetensors import safe_open
-
     path = folder / "checkpoint.safetensors"
     if not path.is_file():
         return None
-    with safe_open(path, "pt") as file:
-        story = file.metadata()
-    then = json.loads(story["settings"])
+    try:
+        with safe_open(path, "pt") as file:
+            story = file.metadata()
+        tensors = load_file(path, device=str(next(module.parameters()).device))
+        then, history = json.loads(story["settings"]), json.loads(story["history"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise BadData(f"{path} is damaged or no checkpoint of this loop ({error}); remove it to begin anew.") from error
     for field, value in settings.items():
         if then.get(field) != value:
             raise BadData(f"the checkpoint in {folder} was made with {field}={then.get(field)!r}, this run has {value!r}; use the same settings or another folder.")
-    tensors = load_file(path, device=str(next(module.parameters()).device))
-    module.load_state_dict({k.removeprefix("module."): v for k, v in tensors.items() if k.startswith("module.")})
+    try:
+        module.load_state_dict({k.removeprefix("module."): v for k, v in tensors.items() if k.startswith("module.")})
+    except RuntimeError as error:
+        raise BadData(f"the checkpoint in {folder} is of another module ({str(error).splitlines()[-1].strip()}); use another folder.") from error
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
@@ -151,4 +176,4 @@ def _resume(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, s
             state.setdefault(int(number), {})[field] = tensor
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
     best = {k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")}
-    return json.loads(story["history"]), best or None
+    return history, best or None

@@ -1,5 +1,7 @@
 """Profiles, the training loop, gates and scene fusion: no future in a past, equal results after a resume, better than no person at all."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -94,6 +96,86 @@ def test_a_loss_that_is_no_number_stops_with_its_place():
     module, batches, _ = regression()
     with pytest.raises(RecsysError, match="epoch 1, step 1.*lr"):
         train(module, batches, lambda rows: module(torch.full((2, 4), torch.inf)).sum())
+
+
+def test_a_gradient_that_is_no_number_is_caught_before_its_step(tmp_path):
+    module = nn.Linear(1, 1)
+    nn.init.zeros_(module.weight), nn.init.zeros_(module.bias)
+    with pytest.raises(RecsysError, match="gradient nan in epoch 1, step 1"):
+        train(module, lambda g: [torch.ones(2, 1)], lambda x: module(x).abs().sqrt().mul(0).sum(), checkpoint=tmp_path)
+    assert torch.isfinite(module.weight).all() and not list(tmp_path.iterdir())
+
+
+def test_a_validation_that_is_no_number_and_an_epoch_without_batches_are_named():
+    module, batches, loss = regression()
+    with pytest.raises(RecsysError, match="validation value is nan after epoch 1"):
+        train(module, batches, loss, validate=lambda: float("nan"))
+    with pytest.raises(BadData, match="no batch"):
+        train(module, lambda g: [], loss)
+
+
+def test_the_order_of_an_epoch_is_not_drawn_from_the_numbers_of_its_dropout():
+    module, _, loss = regression()
+    seen = []
+
+    def batches(random):
+        seen.append((torch.rand(8, generator=random), torch.rand(8)))
+        return torch.arange(64).split(16)
+
+    train(module, batches, loss, epochs=2, seed=3)
+    assert all(not torch.isin(a, b).any() for a, b in seen)
+
+
+@pytest.mark.parametrize("stopped", [2, 3, 4])
+def test_early_stopping_and_its_best_epoch_survive_a_resume(tmp_path, stopped):
+    """Values 1, 3, 2, 2: the second epoch is the best, the fourth is the last."""
+    values = [1.0, 3.0, 2.0, 2.0, 9.0]
+
+    def run(folder, dies=None):
+        module, batches, loss = regression()
+        done = len(values) if dies is None else dies
+        left = iter(values[resumed:])
+
+        def validate():
+            nonlocal done
+            done -= 1
+            if done < 0:
+                raise Stop
+            return next(left)
+
+        return module, train(module, batches, loss, epochs=5, validate=validate, checkpoint=folder)
+
+    resumed = 0
+    whole, history = run(None)
+    with pytest.raises(Stop) if stopped < 4 else nullcontext():
+        run(tmp_path, stopped)
+    resumed = stopped
+    part, again = run(tmp_path)
+    assert [f["value"] for f in again] == [f["value"] for f in history] == values[:4]
+    for a, b in zip(whole.parameters(), part.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused_in_words(tmp_path):
+    module, batches, loss = regression()
+    train(module, batches, loss, epochs=1, checkpoint=tmp_path)
+    for field, options in (("patience=2", {"patience": 3}), ("no_decay=", {"no_decay": ("0.",)}), ("validated=False", {"validate": lambda: 1.0})):
+        with pytest.raises(BadData, match=field):
+            train(module, batches, loss, epochs=1, checkpoint=tmp_path, **options)
+    other = nn.Linear(4, 1)
+    with pytest.raises(BadData, match="another module"):
+        train(other, batches, lambda rows: other(torch.ones(1, 4)).sum(), epochs=1, checkpoint=tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(BadData, match="damaged"):
+        train(module, batches, loss, epochs=1, checkpoint=tmp_path)
+
+
+def test_weights_that_do_not_lie_in_order_in_memory_can_be_saved(tmp_path):
+    module = nn.Linear(3, 2)
+    module.weight.data = torch.randn(3, 2).T
+    train(module, lambda g: [torch.ones(1, 3)], lambda x: module(x).sum(), epochs=1, checkpoint=tmp_path)
+    assert (tmp_path / "checkpoint.safetensors").is_file()
 
 
 def test_early_stopping_keeps_the_best_epoch():
