@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ def train(
     weight_decay: float = 0.01,
     no_decay: Sequence[str] = (),
     warmup: float = 0.1,
+    schedule: Callable[[float], float] | None = None,
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+    clip: float | None = None,
     seed: int = 0,
     validate: Callable[[], float] | None = None,
     patience: int = 2,
@@ -39,7 +43,7 @@ def train(
     writer: Any = None,
     show_progress: bool = False,
 ) -> list[dict[str, float]]:
-    """Minimise ``loss`` with AdamW (Loshchilov & Hutter, ICLR 2019), a linear warm-up and a cosine decay of the step size.
+    """Minimise ``loss``; unless told otherwise with AdamW (Loshchilov & Hutter, ICLR 2019), a linear warm-up and a cosine decay of the step size.
 
     All randomness that PyTorch draws in an epoch (order, dropout, negatives) follows from ``seed`` and the epoch's number, so
     that a run stopped at any moment and resumed from its checkpoint ends with the same weights. What ``loss`` draws from NumPy
@@ -50,6 +54,10 @@ def train(
         batches: given the epoch's generator, the epoch's batches in order; the same number every epoch.
         loss: mean loss of one batch, a scalar with a gradient.
         epochs: passes (at most, with ``validate``). lr: largest step size. warmup: share of all steps.
+        schedule: factor of the step size at a progress in [0, 1), in place of warm-up and cosine.
+        optimizer: called with parameter groups and ``lr``, e.g. ``torch.optim.SGD`` or a ``functools.partial`` of it. What it makes of a
+            group's ``weight_decay`` is its own affair: AdamW decouples it, Adam and SGD add it to the gradient (L2).
+        clip: largest norm of the gradient of a step; longer ones are scaled down to it. ``None``: as it is.
         validate: called after each epoch, higher is better; ``patience`` epochs without a better value stop the run, and the
             best epoch's weights are kept.
         amp: compute in bfloat16 (few CPUs gain by it; a GPU that only emulates it, such as a T4, goes on in float32 with a warning).
@@ -67,11 +75,14 @@ def train(
     device = next(module.parameters()).device
     spared = [p for name, p in module.named_parameters() if name.startswith(tuple(no_decay))] if no_decay else []
     decayed = [p for p in module.parameters() if not any(p is q for q in spared)]
-    optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}], lr=lr, fused=True)
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}]
+    stepper = (optimizer or partial(torch.optim.AdamW, fused=True))([group for group in groups if group["params"]], lr=lr)
+    schedule_of = schedule or (lambda progress: step_size(progress, warmup))
     amp = amp and _has_bfloat16(device)
     settings = {"epochs": epochs, "lr": lr, "weight_decay": weight_decay, "no_decay": list(no_decay), "warmup": warmup, "seed": seed, "amp": amp}
-    settings |= {"validated": validate is not None, "patience": patience}
-    history, best = (_resume(Path(checkpoint), module, optimizer, settings) if checkpoint else None) or ([], None)
+    settings |= {"validated": validate is not None, "patience": patience, "optimizer": type(stepper).__name__, "clip": clip}
+    settings["schedule"] = [round(schedule_of(k / 8), 9) for k in range(8)]
+    history, best = (_resume(Path(checkpoint), module, stepper, settings) if checkpoint else None) or ([], None)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), tqdm(total=epochs, initial=len(history), desc="train", unit="epoch", disable=not show_progress) as bar:
         for epoch in range(len(history), epochs):
             if validate and _waited(history) >= patience:
@@ -83,19 +94,19 @@ def train(
             began, total, steepest = time.perf_counter(), 0.0, 0.0
             module.train()
             for step, batch in enumerate(todo):
-                for group in optimizer.param_groups:
-                    group["lr"] = lr * step_size((epoch * len(todo) + step) / (epochs * len(todo)), warmup)
+                for group in stepper.param_groups:
+                    group["lr"] = lr * schedule_of((epoch * len(todo) + step) / (epochs * len(todo)))
                 with torch.autocast(device.type, torch.bfloat16, enabled=amp):
                     value = loss(batch)
                 number, where = value.item(), f"in epoch {epoch + 1}, step {step + 1}"
                 if not math.isfinite(number):
                     raise RecsysError(f"the loss is {number} {where}; lr={lr} is probably too large, or an input is not a number.")
-                optimizer.zero_grad()
+                stepper.zero_grad()
                 value.backward()
-                norm = float(nn.utils.clip_grad_norm_(module.parameters(), math.inf))
+                norm = float(nn.utils.clip_grad_norm_(module.parameters(), clip or math.inf))
                 if not math.isfinite(norm):
                     raise RecsysError(f"the loss is {number:.4g} and its gradient {norm} {where}; look for a square root or logarithm of 0, or 0 divided by 0.")
-                optimizer.step()
+                stepper.step()
                 total, steepest = total + number, max(steepest, norm)
             fact = {"epoch": epoch + 1, "loss": total / len(todo), "gradient": steepest, "seconds": time.perf_counter() - began}
             module.eval()
@@ -112,7 +123,7 @@ def train(
             bar.set_postfix(loss=f"{fact['loss']:.4f}", **({"value": f"{fact['value']:.4f}"} if validate else {}))
             bar.update()
             if checkpoint:
-                _save(Path(checkpoint), module, optimizer, settings, history, best)
+                _save(Path(checkpoint), module, stepper, settings, history, best)
     if best is not None:
         module.load_state_dict(best)
     module.eval()

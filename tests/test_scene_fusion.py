@@ -1,6 +1,7 @@
 """Profiles, the training loop, gates and scene fusion: no future in a past, equal results after a resume, better than no person at all."""
 
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import pytest
@@ -90,6 +91,39 @@ def test_a_checkpoint_of_other_settings_is_refused_by_name(tmp_path):
     train(module, batches, loss, epochs=1, lr=1e-3, checkpoint=tmp_path)
     with pytest.raises(BadData, match="lr=0.001"):
         train(module, batches, loss, epochs=1, lr=2e-3, checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, partial(torch.optim.SGD, momentum=0.9), torch.optim.Adam])
+def test_any_optimizer_resumes_to_the_same_weights(tmp_path, optimizer):
+    options = dict(epochs=3, lr=0.05, optimizer=optimizer, schedule=lambda progress: 1 - progress, clip=0.5, checkpoint=tmp_path)
+    whole, batches, loss = regression()
+    train(whole, batches, loss, **options | {"checkpoint": None})
+    part, batches, loss = regression()
+    calls = 0
+
+    def dies(rows):
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            raise Stop
+        return loss(rows)
+
+    with pytest.raises(Stop):
+        train(part, batches, dies, **options)
+    train(part, batches, loss, **options)
+    for a, b in zip(whole.parameters(), part.parameters(), strict=True):
+        assert torch.equal(a, b)
+    for other in ({"optimizer": None}, {"clip": 1.0}, {"schedule": None}):
+        with pytest.raises(BadData, match=next(iter(other))):
+            train(part, batches, loss, **options | other)
+
+
+def test_a_clipped_step_is_no_longer_than_the_bound():
+    module = nn.Linear(1, 1, bias=False)
+    before = module.weight.detach().clone()
+    history = train(module, lambda g: [torch.full((1, 1), 100.0)], lambda x: module(x).sum(), epochs=1, lr=1.0, weight_decay=0.0,
+                    optimizer=torch.optim.SGD, schedule=lambda progress: 1.0, clip=0.25)  # fmt: skip
+    assert history[0]["gradient"] == pytest.approx(100) and (before - module.weight).item() == pytest.approx(0.25, rel=1e-4)
 
 
 def test_a_loss_that_is_no_number_stops_with_its_place():
