@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from recsys_lib.data.log import DAY, DESCRIPTION, ITEM, NAME, SCENE, TIME, USER, InteractionLog
+from recsys_lib.data.splits import Split
 from recsys_lib.errors import BadData
+from recsys_lib.models import saving
 from recsys_lib.models.histories import Reader, check_codes
+from recsys_lib.models.validation import ndcg10
 from recsys_lib.profiles import Profiles
 from recsys_lib.scenes import MeanGate, PairGates, TextGates
 from recsys_lib.training import train
@@ -82,8 +87,12 @@ class SceneFusion:
         self.epochs, self.lr, self.weight_decay, self.batch, self.negatives, self.seed = epochs, lr, weight_decay, batch, negatives, seed
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
-    def fit(self, log: InteractionLog, until: int | None = None, show_progress: bool = False) -> SceneFusion:
+    def fit(self, log: InteractionLog, until: int | None = None, show_progress: bool = False, validation: Split | None = None, **training: Any) -> SceneFusion:
         """Train on the events before ``until`` (all if None).
+
+        Args:
+            validation: a ``Split`` inside training: stop early on its NDCG@10 and keep the best epoch.
+            **training: more arguments of :func:`~recsys_lib.training.train`: ``checkpoint``, ``writer``, ``optimizer``, ``schedule``, ``clip``, ``amp``, …
 
         Raises:
             BadData: the log has no calendar time, or the vectors do not match its items.
@@ -104,9 +113,9 @@ class SceneFusion:
         groups = [np.flatnonzero((which[asked] == k) & (scene[asked] == s)) for k in range(self.cuts) for s in range(log.n_scenes)]
         groups = [g for g in groups if len(g)]
         target = torch.from_numpy(item[asked])
-        self._text = torch.from_numpy(self.vectors).to(self.device)
         torch.manual_seed(self.seed)
-        self.net = Net(self._make_gates(log, np.unique(scene[asked])), log.n_scenes, self.vectors.shape[1], len(self.windows), log.n_items, self.ids).to(self.device)
+        self._build(np.unique(scene[asked]))
+        self._features, self._known = self._state(time, item, self.until)
 
         def batches(random: torch.Generator) -> list[tuple[int, int, torch.Tensor]]:
             made = []
@@ -120,12 +129,55 @@ class SceneFusion:
             pools = torch.from_numpy(self.past().at(user[asked[rows]], time[asked[rows]]))
             return self._loss(pools.to(self.device), target[rows].to(self.device), int(s), *states[k])
 
-        spared = ("gates.mean", "log_tau", "beta", "new")
-        self.log_ = train(self.net, batches, loss, epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay, no_decay=spared, seed=self.seed, show_progress=show_progress)
-        self._features, self._known = self._state(time, item, self.until)
-        with torch.inference_mode():
-            self._things = self.net.things(self._text, torch.arange(log.n_items, device=self.device), self._known)
+        def validate() -> float:
+            self._read_things()
+            return ndcg10(self, validation, seed=self.seed)
+
+        settings = {"epochs": self.epochs, "lr": self.lr, "weight_decay": self.weight_decay, "no_decay": ("gates.mean", "log_tau", "beta", "new"), "seed": self.seed}
+        settings |= {"validate": validate if validation is not None else None, "show_progress": show_progress}
+        self.log_ = train(self.net, batches, loss, **settings | training)
+        self._read_things()
         return self
+
+    def _build(self, trained: np.ndarray) -> None:
+        """A new net for ``self.log``. ``trained``: codes of the scenes that are asked for in training."""
+        self._text = torch.from_numpy(self.vectors).to(self.device)
+        self.net = Net(self._make_gates(self.log, trained), self.log.n_scenes, self.vectors.shape[1], len(self.windows), self.log.n_items, self.ids).to(self.device)
+
+    def _read_things(self) -> None:
+        """h_i of all items, as the net reads them now."""
+        with torch.inference_mode():
+            self._things = self.net.things(self._text, torch.arange(len(self._text), device=self.device), self._known)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the fitted system into a folder: ``system.json`` and one safetensors file. See :func:`recsys_lib.models.saving.save`."""
+        return saving.save(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path, log: InteractionLog, device: str | None = None) -> SceneFusion:
+        """A saved system, ready to score.
+
+        Args:
+            log: over the very items it was fitted on. Its events before the moment the system was fitted for make the profiles; its
+                people may be others, since nothing learned belongs to one person.
+
+        Raises:
+            BadData: another version or kind of system, other items, or a damaged file.
+        """
+        facts, tensors = saving.read(folder, log, cls.__name__)
+        arrays = {name: tensors[name].numpy() for name in saving.ARRAYS if name in tensors}
+        try:
+            model = cls(**arrays, **facts["options"], device=device)
+            model.until, model.log_, model.log = facts["until"], facts["epochs"], log.before(facts["until"])
+            model.past = Reader(model._profiles, model.log)
+            model._build(np.arange(log.n_scenes))
+            model.net.load_state_dict({name.removeprefix("net."): tensor for name, tensor in tensors.items() if name.startswith("net.")})
+            model._features, model._known = tensors["features"].to(model.device), tensors["known"].to(model.device)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise BadData(f"the system in {folder} does not fit this library ({str(error).splitlines()[-1].strip()}); save it anew.") from error
+        model.net.eval()
+        model._read_things()
+        return model
 
     def _profiles(self, log: InteractionLog) -> Profiles:
         return Profiles(log, self.vectors, self.half_lives)

@@ -1,0 +1,91 @@
+"""A fitted scene-fusion system in a folder: ``system.json``, what a person can read, and one safetensors file. Nothing is pickled."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as read_tensors
+from safetensors.torch import save as write_tensors
+
+from recsys_lib.data.log import ITEM_ID, NAME, SCENE, TITLE, InteractionLog
+from recsys_lib.data.sources import writing
+from recsys_lib.errors import BadData
+
+FORMAT = 1
+ARRAYS = ("vectors", "descriptions")  # arguments that are arrays; they go with the tensors
+
+
+def fingerprint(log: InteractionLog) -> str:
+    """One word for the item table: which items, in which scenes, in which order."""
+    keys = log.items[ITEM_ID if ITEM_ID in log.items else TITLE].astype(str)
+    lines = "\n".join(f"{scene}\t{key}" for scene, key in zip(log.items[SCENE], keys, strict=True))
+    return blake2b("\n".join([*log.scenes[NAME], lines]).encode(), digest_size=16).hexdigest()
+
+
+def save(model: Any, folder: str | Path) -> Path:
+    """Write a fitted model. The weights' file is named by its content and the JSON, which names it, comes last: a reader finds the old system or the new one.
+
+    Raises:
+        BadData: the model is not fitted. RecsysError: the disk is full or the folder cannot be written.
+    """
+    if not hasattr(model, "net"):
+        raise BadData(f"this {type(model).__name__} is not fitted, so there is nothing to save; call fit first.")
+    folder = Path(folder)
+    tensors = {f"net.{name}": tensor for name, tensor in model.net.state_dict().items()} | {"features": model._features, "known": model._known}
+    tensors |= {name: torch.from_numpy(np.asarray(getattr(model, name), np.float32)) for name in ARRAYS if getattr(model, name) is not None}
+    content = write_tensors({name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()})
+    digest = blake2b(content, digest_size=16).hexdigest()
+    options = [name for name in inspect.signature(type(model).__init__).parameters if name not in ("self", "device", *ARRAYS)]
+    facts = {
+        "format": FORMAT, "system": type(model).__name__, "options": {name: getattr(model, "kind" if name == "gates" else name) for name in options},
+        "until": model.until, "log": model.log.name, "scenes": model.log.scenes[NAME].tolist(), "items": model.log.n_items, "item table": fingerprint(model.log),
+        "weights": f"weights-{digest[:12]}.safetensors", "digest": digest, "epochs": model.log_,
+    }  # fmt: skip
+    writing(folder / facts["weights"], lambda part: part.write_bytes(content))
+    writing(folder / "system.json", lambda part: part.write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8"))
+    for old in folder.glob("weights-*.safetensors"):
+        if old.name != facts["weights"]:
+            old.unlink(missing_ok=True)
+    return folder
+
+
+def read(folder: str | Path, log: InteractionLog, system: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Facts and tensors of a saved system, once it is sure that they belong together and to this log.
+
+    Raises:
+        BadData: no system there, another version or kind, other items, or a damaged file.
+    """
+    path = Path(folder) / "system.json"
+    if not path.is_file():
+        raise BadData(f"{folder} holds no saved system (there is no system.json); save one with save(folder).")
+    again = "save the system anew, or restore the folder"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        version, kind = facts["format"], facts["system"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadData(f"{path} is damaged ({error}); {again}.") from error
+    if version != FORMAT:
+        raise BadData(f"{path} has format {version}, and this library reads format {FORMAT}; fit and save the system with this version of the library, or install the one that wrote it.")
+    if kind != system:
+        raise BadData(f"{path} is a saved {kind}, not a {system}; load it with {kind}.load.")
+    try:
+        wanted, items, name = facts["item table"], facts["items"], facts["log"]
+        weights, digest = path.parent / Path(facts["weights"]).name, facts["digest"]
+    except (KeyError, TypeError) as error:
+        raise BadData(f"{path} is damaged (it lacks {error}); {again}.") from error
+    if fingerprint(log) != wanted:
+        raise BadData(f"the system in {folder} was fitted on the {items:,} items of {name}, and {log.name} has {log.n_items:,} that are not the same in the same order; load it with its own items, or fit a new one.")
+    try:
+        content = weights.read_bytes()
+        if blake2b(content, digest_size=16).hexdigest() != digest:
+            raise ValueError("its content does not match system.json")
+        return facts, read_tensors(content)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise BadData(f"{weights} is missing or damaged ({error}); {again}.") from error
