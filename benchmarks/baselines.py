@@ -20,7 +20,6 @@ import numpy as np
 
 from recsys_lib.data import InteractionLog, Split, load, temporal_split
 from recsys_lib.data.log import DAY, TIME
-from recsys_lib.errors import BadData
 from recsys_lib.evaluation import Judgement, compare, judge, over_seeds
 from recsys_lib.language import TextEncoder, item_texts, static_vectors
 from recsys_lib.models.bpr import BPRMF
@@ -32,7 +31,7 @@ from recsys_lib.models.sasrec import SASRec
 from recsys_lib.models.textknn import TextKNN
 from recsys_lib.models.transitions import TransitionCounts
 from recsys_lib.models.validation import ndcg10
-from recsys_lib.results import load_result, record
+from recsys_lib.results import load_result, record, so_far
 
 SEEDS = (0, 1, 2, 3, 4)
 BAR = "popularity, tuned window"
@@ -125,10 +124,7 @@ def main() -> None:
     args = args.parse_args()
     log, split = split_of(args.data, args.theme_share)
     trial = split.validation()
-    try:
-        figures = load_result(args.record)["metrics"]
-    except BadData:
-        figures = {}
+    figures = so_far(args.record)
     texts = item_texts(log)
     vectors = {"static": static_vectors(texts, sif=1e-3), "MiniLM": TextEncoder().encode(texts)}
     chosen = {name: settings(args.record, name) for name in figures}

@@ -1,6 +1,7 @@
 """The recorded run of a chapter: its own code cells, with the data at hand; what they leave in ``real`` is written down.
 
     python benchmarks/chapter.py 00_start_here
+    python benchmarks/chapter.py 01_scenes_people_things
     python benchmarks/chapter.py 02_judging
 
 The run's id is the one the chapter loads, so the record cannot differ from what the chapter would compute. It holds counts, shares,

@@ -14,46 +14,36 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from recsys_lib.results import record
 
 HOME = Path(__file__).parent.parent
 
 
-def family(root: int) -> Iterator[int]:
-    """A process and all that descend from it."""
-    parents: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents.setdefault(int(stat.read_text().rsplit(")", 1)[1].split()[1]), []).append(int(stat.parent.name))
-        except OSError:
-            pass  # it ended while we looked
-    todo = [root]
-    while todo:
-        yield (pid := todo.pop())
-        todo += parents.get(pid, [])
-
-
-def memory(pid: int) -> float:
-    """GiB a process holds, pages shared with others counted by share."""
-    try:
-        line = next(x for x in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if x.startswith("Pss:"))
-        return int(line.split()[1]) / 2**20
-    except (OSError, StopIteration):
-        return 0.0
+def memory(process: psutil.Process) -> float:
+    """GiB a process and all that descend from it hold, pages shared with others counted by share where the system tells."""
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        for one in [process, *process.children(recursive=True)]:
+            with suppress(psutil.Error):  # it ended while we looked
+                held = one.memory_full_info()
+                total += getattr(held, "pss", held.uss)
+    return total / 2**30
 
 
 def timed(command: list[str], folder: Path, env: dict[str, str]) -> dict[str, float]:
     """Seconds and peak memory (GiB, of the command and all its processes together, looked at once a second)."""
     began, peak = time.perf_counter(), 0.0
-    process = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = psutil.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     problems: list[str] = []
     reader = threading.Thread(target=lambda: problems.append(process.stderr.read()))
     reader.start()
     while process.poll() is None:
-        peak = max(peak, sum(map(memory, family(process.pid))))
+        peak = max(peak, memory(process))
         time.sleep(1)
     reader.join()
     if process.returncode:

@@ -67,6 +67,14 @@ def load_result(run: str) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def so_far(run: str) -> dict[str, Any]:
+    """The metrics an earlier run of this id wrote down before it stopped; {} where there is none. A long benchmark goes on from there."""
+    try:
+        return load_result(run)["metrics"]
+    except BadData:
+        return {}
+
+
 def table(run: str, key: str | None = None) -> pd.DataFrame:
     """The metrics of a recorded run as a table, one row an entry. ``key`` picks a part of the metrics."""
     metrics = load_result(run)["metrics"]
