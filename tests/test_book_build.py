@@ -71,18 +71,22 @@ assert hidden == %(six)s
 """
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """A book of one chapter that shares the library, the tools and the extension of this one."""
-    root = tmp_path_factory.mktemp("book")
+def small_book(root, toc):
+    """A book without chapters in ``root``: its frame copied, the rest linked."""
     for name in FRAME:
         shutil.copy(common.ROOT / name, root)
     for name in ("_ext", "_static", "recsys_lib", "tools"):
         (root / name).symlink_to(common.ROOT / name)
     (root / "chapters").mkdir()
-    (root / "_toc.yml").write_text(TOC)
+    (root / "_toc.yml").write_text(toc)
     (root / "intro.md").write_text("# Trial book\n")
     return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A book of one chapter that shares the library, the tools and the extension of this one."""
+    return small_book(tmp_path_factory.mktemp("book"), TOC)
 
 
 def build(root, alt="A rising line.", six="6"):

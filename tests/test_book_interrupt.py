@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import time
 
 import pytest
 
-from tests.test_book_build import FRAME
+from tests.test_book_build import small_book
 from tools import common
 
 HEAD = "---\njupytext:\n  text_representation:\n    extension: .md\n    format_name: myst\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n# Trial %s\n\n```{code-cell} ipython3\n%s\n```\n"
@@ -30,13 +29,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path):
-    for name in FRAME:
-        shutil.copy(common.ROOT / name, tmp_path)
-    for name in ("_ext", "_static", "recsys_lib", "tools"):
-        (tmp_path / name).symlink_to(common.ROOT / name)
-    (tmp_path / "chapters").mkdir()
-    (tmp_path / "_toc.yml").write_text(TOC)
-    (tmp_path / "intro.md").write_text("# Trial book\n")
+    small_book(tmp_path, TOC)
     slow = f"import os, time\nwait = {str(tmp_path / 'wait')!r}\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\nwhile os.path.exists(wait):\n    time.sleep(.05)"
     (tmp_path / "chapters" / "95_slow.md").write_text(HEAD % ("one", slow))
     (tmp_path / "chapters" / "96_quick.md").write_text(HEAD % ("two", "print('done')"))
