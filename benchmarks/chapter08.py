@@ -19,29 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from recsys_lib.ann import Index, enlarged, recall_at, shortened, unit
+from recsys_lib.ann import Index, enlarged, recall_at, shortened
 from recsys_lib.data import Split, load, temporal_split
 from recsys_lib.data.log import SCENE, USER
 from recsys_lib.data.splits import hash64
-from recsys_lib.errors import BadData
 from recsys_lib.evaluation import compare, judge
-from recsys_lib.language import TextEncoder, item_texts
+from recsys_lib.language import TextEncoder, item_texts, unit
 from recsys_lib.models.mix import Mix
 from recsys_lib.models.popularity import PopularityPrior
 from recsys_lib.models.textknn import TextKNN
 from recsys_lib.recommend import recommend
 from recsys_lib.rerank import LETTERS, Rerank, ask_choice, ask_one
-from recsys_lib.results import load_result, record
+from recsys_lib.results import record, so_far
 
 DIM, QUERIES, WIDTHS = 64, 200, (1, 2, 4, 8, 16, 32, 64, 128)
-
-
-def so_far(run: str) -> dict[str, Any]:
-    """What an earlier, stopped run wrote down."""
-    try:
-        return load_result(run)["metrics"]
-    except BadData:
-        return {}
 
 
 def material() -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.baselines import build, settings
 from recsys_lib.data import load, temporal_split
 from recsys_lib.evaluation import compare, judge, over_seeds
-from recsys_lib.language import TextEncoder, item_texts, static_vectors, whiten
+from recsys_lib.language import TextEncoder, item_texts, static_vectors, unit, whiten
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
 from recsys_lib.models.new_items import NewItemLane
@@ -28,11 +28,6 @@ from recsys_lib.results import load_result, record
 SEEDS = (0, 1, 2, 3, 4)
 BARS = ("mix: prior + item-kNN", "mix: prior + transitions", "prior")
 WINDOWS = (3, 7, 14, 30, 60, 90, 180, 365)
-
-
-def unit(x: np.ndarray) -> np.ndarray:
-    """Rows of length 1."""
-    return (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)).astype(np.float32)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from recsys_lib.errors import BadData
+from recsys_lib.language import unit
 from recsys_lib.metrics import top_k
 
 KINDS = ("exact", "flat", "ivf", "hnsw", "ivfpq")
@@ -140,11 +141,6 @@ def shortened(vectors: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray]:
     mean = vectors.mean(0)
     values, axes = np.linalg.eigh(np.cov(vectors - mean, rowvar=False).astype(np.float64))
     return mean.astype(np.float32), np.ascontiguousarray(axes[:, ::-1][:, :d], np.float32)
-
-
-def unit(x: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1: float32."""
-    return (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)).astype(np.float32)
 
 
 def enlarged(vectors: np.ndarray, n: int, noise: float = 0.05, seed: int = 0, chunk: int = 250_000) -> Iterable[np.ndarray]:

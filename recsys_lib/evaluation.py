@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from recsys_lib.data.log import ITEM, NAME, SCENE, USER
-from recsys_lib.data.splits import Split, hash64
+from recsys_lib.data.log import ITEM, NAME, SCENE, USER, InteractionLog
+from recsys_lib.data.splits import Split, tie_order
 from recsys_lib.errors import BadData
 from recsys_lib.metrics import matched_auc, ndcg, rank_of, recall, top_k
 
@@ -86,7 +86,7 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
     bar = tqdm(total=len(user), disable=not progress, desc=name or type(model).__name__)
     for s in np.unique(scene):
         items = log.scene_items(s)
-        order = np.argsort(hash64(items), kind="stable")  # columns in the order that breaks ties
+        order = tie_order(items)  # columns in the order that breaks ties
         column = np.empty(len(items), np.int64)
         column[order] = np.arange(len(items))
         bins, counts = np.floor(np.log2(1 + count[items[order]])).astype(int), count[items[order]]
@@ -97,10 +97,7 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
             began = time.perf_counter()
             scores = np.asarray(model.score(user[part], int(s)))
             seconds += time.perf_counter() - began
-            if scores.shape != (len(part), len(items)):
-                raise BadData(f"score returned shape {scores.shape} in scene {log.scenes[NAME][s]!r}; {(len(part), len(items))} was asked for.")
-            if np.isnan(scores).any():
-                raise BadData(f"score returned nan for user {user[part][np.isnan(scores).any(1)][0]} in scene {log.scenes[NAME][s]!r}; mend the model first.")
+            check_scores(scores, user[part], log, int(s))
             scores = np.take(scores, order, axis=1)
             for pair, x in zip(part, scores, strict=True):
                 u, chosen = user[pair], column[split.positives[pair] - items[0]]
@@ -123,6 +120,15 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
     uncompared = int(table.loc[table.item == "all", "uncompared"].sum())
     facts = list_facts(lists, scene, log.items[SCENE].to_numpy(), count)
     return Judgement(name or type(model).__name__, split.protocol, table.drop(columns="uncompared"), lists, facts, seconds, uncompared)
+
+
+def check_scores(scores: np.ndarray, users: np.ndarray, log: InteractionLog, scene: int) -> None:
+    """Raise BadData unless ``scores`` has one number for each of ``users`` and each item of the scene."""
+    asked = (len(users), len(log.scene_items(scene)))
+    if scores.shape != asked:
+        raise BadData(f"score returned shape {scores.shape} in scene {log.scenes[NAME][scene]!r}; {asked} was asked for.")
+    if np.isnan(scores).any():
+        raise BadData(f"score returned nan for user {users[np.isnan(scores).any(1)][0]} in scene {log.scenes[NAME][scene]!r}; mend the model first.")
 
 
 def list_facts(lists: np.ndarray, scene: np.ndarray, item_scene: np.ndarray, count: np.ndarray) -> pd.DataFrame:

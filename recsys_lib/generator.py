@@ -17,8 +17,8 @@ from tqdm.auto import tqdm
 
 from recsys_lib.data.sources import cache_dir, writing
 from recsys_lib.errors import BadData
-from recsys_lib.language import TextEncoder, run_batches
-from recsys_lib.weights import folder_of, version_of
+from recsys_lib.language import TextEncoder, clean_texts, run_batches
+from recsys_lib.weights import load_model, version_of
 
 
 class TextCache:
@@ -88,17 +88,8 @@ class TextGenerator:
 
     def _load(self) -> tuple:
         if self._loaded is None:
-            from transformers import AutoModelForCausalLM, AutoTokenizer  # here, because it takes seconds to import
-            from transformers.utils import logging
-
-            path = folder_of(self.name, self.path)
-            bar = logging.is_progress_bar_enabled()
-            logging.disable_progress_bar()
-            tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-            model = AutoModelForCausalLM.from_pretrained(path, local_files_only=True).to(self.device, self.dtype).eval()
-            if bar:
-                logging.enable_progress_bar()
-            self._loaded = model, tokenizer
+            model, tokenizer = load_model(self.name, self.path, "AutoModelForCausalLM")
+            self._loaded = model.to(self.device, self.dtype).eval(), tokenizer
         return self._loaded
 
     model = property(lambda self: self._load()[0])
@@ -120,7 +111,7 @@ class TextGenerator:
         Raises:
             BadData: a prompt is not a string. RecsysError: the cache cannot be written, or one prompt is too large for the GPU.
         """
-        clean = self._clean(prompts)
+        clean = clean_texts(prompts, self.max_tokens)
         keys = [blake2b(json.dumps([max_new_tokens, system, text]).encode(), digest_size=16).hexdigest() for text in clean]
         known = self.cache.get() if cache else {}
         todo = {key: text for key, text in zip(keys, clean, strict=True) if key not in known}
@@ -153,8 +144,8 @@ class TextGenerator:
         Raises:
             BadData: a prompt or answer is not a string, or an answer is empty.
         """
-        starts = [self._ids(text, system) for text in self._clean(prompts)]
-        ends = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in self._clean(answers)]
+        starts = [self._ids(text, system) for text in clean_texts(prompts, self.max_tokens)]
+        ends = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in clean_texts(answers, self.max_tokens)]
         if not all(ends):
             raise BadData(f"answer {next(k for k, end in enumerate(ends) if not end)} is empty; give at least one word.")
         out = np.zeros((len(starts), len(ends)), np.float32)
@@ -185,12 +176,6 @@ class TextGenerator:
         if self.dtype == torch.float32:  # the same weights serve both
             reader._load = lambda: (self.model.base_model, self.tokenizer)
         return reader.encode(texts, normalize=False, show_progress=show_progress)
-
-    def _clean(self, texts: Sequence[str]) -> list[str]:
-        for row, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise BadData(f"text {row} is a {type(text).__name__}, not a string; turn missing texts into '' first.")
-        return [text[: 100 * self.max_tokens].encode("utf-8", "replace").decode() for text in texts]
 
     def _ids(self, text: str, system: str | None) -> list[int]:
         """Token ids of a prompt, in the chat format where the model has one."""

@@ -22,7 +22,7 @@ from recsys_lib.data.log import CATEGORIES, SCENE, TITLE, InteractionLog
 from recsys_lib.data.sources import cache_dir
 from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.vector_cache import KEY_BYTES, VectorCache
-from recsys_lib.weights import folder_of, version_of
+from recsys_lib.weights import load_model, version_of
 
 SHARD = 4096  # texts a shard: an interrupted run loses at most this many
 
@@ -46,6 +46,14 @@ def run_batches(batches: Sequence[np.ndarray], run: Callable[[np.ndarray], Any])
             todo = deque(half for old in (batch, *todo) for half in np.array_split(old, 2) if len(half))
             continue
         yield batch, out
+
+
+def clean_texts(texts: Sequence[str], max_tokens: int) -> list[str]:
+    """Texts cut at 100 · ``max_tokens`` characters, in which what UTF-8 cannot write is replaced. Raises BadData for an entry that is not a string."""
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise BadData(f"text {row} is a {type(text).__name__}, not a string; turn missing texts into '' first.")
+    return [text[: 100 * max_tokens].encode("utf-8", "replace").decode() for text in texts]
 
 
 class TextEncoder:
@@ -86,17 +94,8 @@ class TextEncoder:
 
     def _load(self) -> tuple:
         if self._loaded is None:
-            from transformers import AutoModel, AutoTokenizer  # here, because it takes seconds to import
-            from transformers.utils import logging
-
-            path = folder_of(self.name, self.path)
-            bar = logging.is_progress_bar_enabled()
-            logging.disable_progress_bar()
-            tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-            model = AutoModel.from_pretrained(path, local_files_only=True).float().eval().to(self.device)
-            if bar:
-                logging.enable_progress_bar()
-            self._loaded = model, tokenizer
+            model, tokenizer = load_model(self.name, self.path, "AutoModel")
+            self._loaded = model.float().eval().to(self.device), tokenizer
         return self._loaded
 
     model = property(lambda self: self._load()[0])
@@ -122,23 +121,17 @@ class TextEncoder:
             BadData: an entry is not a string.
             RecsysError: the cache cannot be written (disk full), or a single text is too large for the GPU.
         """
-        clean = self._clean(texts)
-        keys = [blake2b(text, digest_size=KEY_BYTES).digest() for text in clean]
+        clean = clean_texts(texts, self.max_tokens)
+        keys = [blake2b(text.encode(), digest_size=KEY_BYTES).digest() for text in clean]
         known = self.cache.get(keys) if cache else {}
-        todo = {key: text.decode() for key, text in zip(keys, clean, strict=True) if key not in known}
+        todo = {key: text for key, text in zip(keys, clean, strict=True) if key not in known}
         if todo:
             batch_tokens = batch_tokens or (1024 if self.device.type == "cpu" else 32_768)
             self._encode_new(todo, known, batch_tokens, show_progress, cache)
         if not keys:
             return np.zeros((0, self.dim), np.float32)
         vectors = np.stack([known[key] for key in keys])
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9) if normalize else vectors
-
-    def _clean(self, texts: Sequence[str]) -> list[bytes]:
-        for row, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise BadData(f"text {row} is a {type(text).__name__}, not a string; turn missing texts into '' first.")
-        return [text[: 100 * self.max_tokens].encode("utf-8", "replace") for text in texts]
+        return unit(vectors) if normalize else vectors
 
     def _encode_new(self, todo: dict[bytes, str], known: dict[bytes, np.ndarray], batch_tokens: int, show_progress: bool, cache: bool) -> None:
         keys = list(todo)
@@ -185,7 +178,7 @@ def static_vectors(texts: Sequence[str], encoder: TextEncoder | None = None, sif
         float32 [n, d]; a text without tokens is all zeros.
     """
     encoder = encoder or TextEncoder()
-    clean = [text.decode() for text in encoder._clean(texts)]
+    clean = clean_texts(texts, encoder.max_tokens)
     if not clean:
         return np.zeros((0, encoder.dim), np.float32)
     ids = encoder.tokenizer(clean, truncation=True, max_length=encoder.max_tokens - 2, add_special_tokens=False)["input_ids"]
@@ -200,7 +193,7 @@ def static_vectors(texts: Sequence[str], encoder: TextEncoder | None = None, sif
     if sif is not None and len(out) > 1:
         direction = np.linalg.svd(out, full_matrices=False)[2][0]
         out -= np.outer(out @ direction, direction)
-    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+    return unit(out)
 
 
 def item_texts(log: InteractionLog, fields: Sequence[str] = (TITLE, CATEGORIES)) -> list[str]:
@@ -224,6 +217,11 @@ def item_texts(log: InteractionLog, fields: Sequence[str] = (TITLE, CATEGORIES))
         return cell.strip() if isinstance(cell, str) else ""
 
     return [". ".join(part for part in map(text, cells) if part) for cells in zip(*columns, strict=True)]
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows scaled to length 1 (a zero row stays zero): float32 [n, d]."""
+    return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)).astype(np.float32, copy=False)
 
 
 def centred(vectors: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
@@ -289,7 +287,7 @@ def read_items(
     if centre != "none":
         vectors = centred(vectors, log.items[SCENE].to_numpy() if centre == "scene" else None)
     vectors = vectors if strength is None else whiten(vectors, dim, strength)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return unit(vectors)
 
 
 def __getattr__(name: str) -> Any:

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from recsys_lib.data.log import CATEGORIES, TITLE, InteractionLog
-from recsys_lib.data.splits import hash64
+from recsys_lib.data.splits import hash64, tie_order
 from recsys_lib.errors import BadData
+from recsys_lib.evaluation import check_scores
 from recsys_lib.metrics import top_k
 
 Rule = np.ndarray | Callable[[pd.DataFrame], Any]
@@ -63,15 +64,12 @@ def recommend(
     scene = log.scene_code(scene)
     items = log.scene_items(scene)
     scores = np.array(model.score(users, scene, history), np.float32)
-    if scores.shape != (len(users), len(items)):
-        raise BadData(f"score returned shape {scores.shape} in scene {log.scenes['name'][scene]!r}; {(len(users), len(items))} was asked for.")
-    if np.isnan(scores).any():
-        raise BadData(f"score returned nan for user {users[np.isnan(scores).any(1)][0]} in scene {log.scenes['name'][scene]!r}; mend the model first.")
+    check_scores(scores, users, log, scene)
     scores[:, ~allowed(log, items, allow)] = -np.inf
     if without_seen:
         rows = log.matrix()[users][:, items].tocoo()
         scores[rows.row, rows.col] = -np.inf
-    order = np.argsort(hash64(items), kind="stable")  # top_k gives of equal scores the lower position, so positions follow the hash
+    order = tie_order(items)  # top_k gives of equal scores the lower position, so positions follow the hash
     best = top_k(scores[:, order], k)
     return np.where(best < 0, -1, items[order][best]) if len(items) else best
 

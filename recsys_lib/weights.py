@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from recsys_lib.data.sources import cache_dir, fetch, probe, registry
 from recsys_lib.errors import BadData, SourceUnreachable
@@ -40,6 +41,21 @@ def folder_of(name: str, path: Path | None) -> Path:
             unpack(fetch(source.name), unpacked)
         return unpacked
     return fetch(source.name.partition("/")[0])
+
+
+def load_model(name: str, path: Path | None, kind: str) -> tuple[Any, Any]:
+    """(model, tokenizer) from a model's folder, without a progress bar. ``kind``: the transformers class, ``AutoModel`` or ``AutoModelForCausalLM``."""
+    import transformers  # here, because it takes seconds to import
+    from transformers.utils import logging
+
+    folder = folder_of(name, path)
+    bar = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = getattr(transformers, kind).from_pretrained(folder, local_files_only=True)
+    if bar:
+        logging.enable_progress_bar()
+    return model, tokenizer
 
 
 def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:

@@ -32,6 +32,11 @@ def hash64(*codes: np.ndarray | int) -> np.ndarray:
     return h
 
 
+def tie_order(items: np.ndarray) -> np.ndarray:
+    """Positions of ``items`` (codes) in the order in which equal scores are listed, that of their :func:`hash64`: int64 [len(items)]."""
+    return np.argsort(hash64(items), kind="stable")
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Training events and the questions asked after them.

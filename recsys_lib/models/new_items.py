@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from recsys_lib.data.log import ITEM, InteractionLog
-from recsys_lib.data.splits import hash64
+from recsys_lib.data.splits import tie_order
 from recsys_lib.errors import BadData
 
 
@@ -43,7 +43,7 @@ class NewItemLane:
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
         """Minus the place in the merged list: float32 [len(users), items in scene]."""
         items = self.log.scene_items(scene)
-        order = np.argsort(hash64(items), kind="stable")
+        order = tie_order(items)
         by_score = order[np.argsort(-np.asarray(self.model.score(users, scene, history))[:, order], axis=1, kind="stable")]
         fresh = self.new[items][by_score]
         known_before, new_before = np.cumsum(~fresh, 1) - ~fresh, np.cumsum(fresh, 1) - fresh

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from recsys_lib.data.log import SCENE, USER
-from recsys_lib.data.splits import Split, hash64
+from recsys_lib.data.splits import Split, tie_order
 from recsys_lib.metrics import ndcg, top_k
 
 
@@ -26,7 +26,7 @@ def ndcg10(model: Any, split: Split, most: int = 2000, seed: int = 0) -> float:
     seen, means = split.train.matrix(), []
     for s in np.unique(scene):
         items, here = split.train.scene_items(s), scene == s
-        order = np.argsort(hash64(items), kind="stable")
+        order = tie_order(items)
         scores = np.array(model.score(user[here], s))
         for row, u in zip(scores, user[here], strict=True):
             gone = seen.indices[seen.indptr[u] : seen.indptr[u + 1]] - items[0]
