@@ -50,6 +50,16 @@ class TextCache:
         path = self.folder / f"{blake2b(content, digest_size=16).hexdigest()}.json"
         return writing(path, lambda part: part.write_bytes(content))
 
+    def remove(self, keys: Sequence[str]) -> int:
+        """Take these keys off the disk: what else stands in their shards is written again, then the shards go. How many texts are gone."""
+        gone, there = set(keys), self.get()
+        for shard in [shard for shard, texts in self._read.items() if gone & texts.keys()]:
+            left = {key: text for key, text in self._read.pop(shard).items() if key not in gone}
+            if left:
+                self.put(left)
+            shard.unlink(missing_ok=True)
+        return len(gone & there.keys())
+
 
 class TextGenerator:
     """A pretrained decoder as three functions: :meth:`write`, :meth:`log_likelihood`, :meth:`hidden`.
@@ -112,7 +122,7 @@ class TextGenerator:
             BadData: a prompt is not a string. RecsysError: the cache cannot be written, or one prompt is too large for the GPU.
         """
         clean = clean_texts(prompts, self.max_tokens)
-        keys = [blake2b(json.dumps([max_new_tokens, system, text]).encode(), digest_size=16).hexdigest() for text in clean]
+        keys = [self._key(text, max_new_tokens, system) for text in clean]
         known = self.cache.get() if cache else {}
         todo = {key: text for key, text in zip(keys, clean, strict=True) if key not in known}
         if todo:
@@ -131,6 +141,14 @@ class TextGenerator:
                     known |= fresh
                     bar.update(len(batch))
         return [known[key] for key in keys]
+
+    def forget(self, prompts: Sequence[str], max_new_tokens: int = 60, system: str | None = None) -> int:
+        """Remove from the disk what :meth:`write` answered to these prompts with these settings; how many texts are gone."""
+        return self.cache.remove([self._key(text, max_new_tokens, system) for text in clean_texts(prompts, self.max_tokens)])
+
+    @staticmethod
+    def _key(text: str, max_new_tokens: int, system: str | None) -> str:
+        return blake2b(json.dumps([max_new_tokens, system, text]).encode(), digest_size=16).hexdigest()
 
     def log_likelihood(self, prompts: Sequence[str], answers: Sequence[str], system: str | None = None, show_progress: bool = True) -> np.ndarray:
         """How likely the model finds each answer after each prompt: the log of the product of its tokens' probabilities.
