@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
-from recsys_lib.data.log import DAY, ITEM, SCENE, TIME, UNDATED, USER, InteractionLog
+from recsys_lib.data.log import DAY, ITEM, NAME, SCENE, TIME, TITLE, UNDATED, USER, USER_ID, InteractionLog
 from recsys_lib.errors import BadData
+from recsys_lib.prompts import quoted
+
+NOTHING = "Nothing is known yet of what this person likes."
 
 
 class Profiles:
@@ -75,3 +79,79 @@ def _running_sums(vectors: np.ndarray, user: np.ndarray, weight: np.ndarray) -> 
     first = np.searchsorted(user, user)
     before = np.where((first > 0)[:, None], sums[np.maximum(first - 1, 0)], 0)
     return (sums - before).astype(np.float32)
+
+
+def past_of(log: InteractionLog, until: int | None = None) -> pd.DataFrame:
+    """The events that a profile as of ``until`` may know: strictly earlier ones, newest first within a person.
+
+    Undated events are left out where a moment is given, since nobody can say that they lie before it.
+
+    Raises:
+        BadData: a moment is given and the log has no calendar time.
+    """
+    events = log.events
+    if until is not None:
+        if log.time_kind not in ("second", "day"):
+            raise BadData(f"until is a moment, and {log.name} has time in {log.time_kind!r}; give a log of the past alone, and until=None.")
+        events = events[(events[TIME] < until) & (events[TIME] != UNDATED)]
+    return events.sort_values([USER, TIME, ITEM], ascending=[True, False, False], kind="stable")
+
+
+def features(log: InteractionLog, until: int | None = None) -> pd.DataFrame:
+    """A person as a row of a table: how much, where, how long ago, and what the sign-up form says.
+
+    Columns: ``events``; ``events in <scene>`` for each scene; ``days since`` the latest event and ``days since <scene>`` (float,
+    nan without one, or without calendar time; counted back from ``until``, or from the newest event of the log); then the columns
+    of ``log.users`` but the key, such as age band, gender, region and device.
+
+    Returns:
+        One row a person, index = user code.
+
+    Raises:
+        BadData: see :func:`past_of`.
+    """
+    past = past_of(log, until)
+    out = pd.DataFrame(index=pd.RangeIndex(log.n_users, name=USER))
+    dated = past[past[TIME] != UNDATED] if log.time_kind in ("second", "day") else past[:0]
+    now = until if until is not None else dated[TIME].max()
+    names = log.scenes[NAME].tolist()
+    out["events"] = past.groupby(USER).size().reindex(out.index, fill_value=0)
+    for code, name in enumerate(names):
+        out[f"events in {name}"] = past[past[SCENE] == code].groupby(USER).size().reindex(out.index, fill_value=0)
+    out["days since"] = (now - dated.groupby(USER)[TIME].max().reindex(out.index)) / DAY
+    for code, name in enumerate(names):
+        out[f"days since {name}"] = (now - dated[dated[SCENE] == code].groupby(USER)[TIME].max().reindex(out.index)) / DAY
+    return out.join(log.users.drop(columns=USER_ID, errors="ignore").rename_axis(USER))
+
+
+def template(log: InteractionLog, users: np.ndarray, until: int | None = None, last: int = 8, about: bool = True) -> list[str]:
+    """A person as plain text, filled into a fixed form: who they say they are, then each scene's latest titles, newest scene first.
+
+    Titles are quoted, cut and cleaned (:func:`~recsys_lib.prompts.quoted`), so that a title stays a title. A text depends on
+    nothing but the person's own row of ``log.users``, the events strictly before ``until``, and those items' titles.
+
+    Args:
+        users: user codes [n]. until: a moment, or ``None`` for all events. last: how many titles at most, the newest.
+        about: with the person's features and the counts; False gives the titles alone.
+
+    Returns:
+        n texts. An empty history gives a plain sentence.
+
+    Raises:
+        BadData: an unknown user code; see :func:`past_of`.
+    """
+    users = log.user_codes(users)
+    past, names, titles = past_of(log, until), log.scenes[NAME].tolist(), log.items[TITLE].tolist()
+    past = past[past[USER].isin(users)]
+    mine = {u: (part[ITEM].to_numpy(), part[SCENE].to_numpy()) for u, part in past.groupby(USER)}
+    facts = log.users.drop(columns=USER_ID, errors="ignore")
+    texts = []
+    for u in users:
+        items, scenes = mine.get(u, (np.zeros(0, int), np.zeros(0, int)))
+        known = [f"{name.replace('_', ' ')} {value}" for name, value in facts.iloc[u].items() if pd.notna(value)] if about else []
+        parts = ["A person: " + ", ".join(known) + "."] if known else []
+        for scene in dict.fromkeys(scenes[:last].tolist()):
+            shown = "; ".join(quoted(titles[i]) for i in items[:last][scenes[:last] == scene])
+            parts.append(f"{names[scene].capitalize()}, {(scenes == scene).sum()} so far, newest first: {shown}." if about else f"{shown}.")
+        texts.append(" ".join(parts if len(items) else [*parts, NOTHING]))
+    return texts
