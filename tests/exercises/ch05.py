@@ -1,0 +1,52 @@
+"""Right answers and planted mistakes for the exercises of chapter 05."""
+
+from __future__ import annotations
+
+import numpy as np
+
+DAY = 86_400
+
+
+def aged(vectors, days, half_life, moment, strict=True, sign=-1, base=2.0, scale=True, count_back=True, empty=True):
+    past = days < moment if strict else days <= moment
+    if not past.any() and empty:
+        return np.zeros(vectors.shape[1])
+    age = (moment - days[past]) if count_back else -days[past]
+    with np.errstate(all="ignore"):
+        total = (vectors[past] * (base ** (sign * age / half_life))[:, None]).sum(0)
+        return total / np.linalg.norm(total) if scale else total
+
+
+def leaks(make, events, until, when=0, compare=True):
+    plant = [*events, ("Zyxquort", until + when)]
+    return make(plant, until) != make(events, until) if compare else "Zyxquort" in make(plant, until)
+
+
+def topics(answer, opening=True, stop=True, once=True, least=True, most=6):
+    if least and "," not in answer:
+        return None
+    parts = (answer.split(":")[-1] if opening else answer).split(",")
+    parts = [(p.strip().rstrip(".") if stop else p.strip()) for p in parts]
+    if once:
+        parts = list({p.lower(): p.lower() for p in parts})
+    return parts[:most] if len(parts) > 1 or not least else None
+
+
+def delete(events, stored, person, title, prompt, which="before"):
+    old, left = prompt(events, person), [e for e in events if e != (person, title)]
+    gone = {"before": [old], "after": [prompt(left, person)], "none": [], "all": list(stored)}[which]
+    return left, {k: v for k, v in stored.items() if k not in gone}
+
+
+RIGHT = {"05-1": [aged], "05-2": [leaks], "05-3": [topics], "05-4": [delete]}
+WRONG = {
+    "05-1": [(lambda *a: aged(*a, strict=False), "strictly earlier"), (lambda *a: aged(*a, sign=1), "wrong way round"), (lambda *a: aged(*a, base=np.e), "base is 2"),
+             (lambda *a: aged(*a, scale=False), "length is not 1"), (lambda *a: aged(*a, empty=False), "before the first event"),
+             (lambda *a: aged(*a, count_back=False, base=2.0**60), "overflows")],
+    "05-2": [(lambda m, e, t: leaks(m, e, t, when=1), "plant at `until` itself"), (lambda m, e, t: leaks(m, e, t, when=-1), "honest profile"),
+             (lambda m, e, t: leaks(m, e, t, compare=False), "only *counts*"), (lambda m, e, t: leaks(m, e, t, when=3 * DAY), "plant at `until` itself"),
+             (lambda m, e, t: False, "nothing is ever found"), (lambda m, e, t: True, "honest profile")],
+    "05-3": [(lambda a: topics(a, least=False), "no list"), (lambda a: topics(a, opening=False), "up to the colon"), (lambda a: topics(a, stop=False), "full stop"),
+             (lambda a: topics(a, once=False), "one topic said four times"), (lambda a: topics(a, most=99), "at most six")],
+    "05-4": [(lambda *a: delete(*a, which="none"), "still stored"), (lambda *a: delete(*a, which="after"), "before you delete"), (lambda *a: delete(*a, which="all"), "Omar's text")],
+}  # fmt: skip
