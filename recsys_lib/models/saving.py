@@ -33,16 +33,18 @@ def save(model: Any, folder: str | Path) -> Path:
     """Write a fitted model. The weights' file is named by its content and the JSON, which names it, comes last: a reader finds the old system or the new one.
 
     Raises:
-        BadData: the model is not fitted. RecsysError: the disk is full or the folder cannot be written.
+        BadData: the model is not fitted, or has a tower. RecsysError: the disk is full or the folder cannot be written.
     """
     if not hasattr(model, "net"):
         raise BadData(f"this {type(model).__name__} is not fitted, so there is nothing to save; call fit first.")
+    if getattr(model, "tower", None) is not None:
+        raise BadData("a system with a tower is not saved, because a file of JSON and tensors cannot hold its code; keep net.state_dict() yourself.")
     folder = Path(folder)
     tensors = {f"net.{name}": tensor for name, tensor in model.net.state_dict().items()} | {"features": model._features, "known": model._known}
     tensors |= {name: torch.from_numpy(np.asarray(getattr(model, name), np.float32)) for name in ARRAYS if getattr(model, name) is not None}
     content = write_tensors({name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()})
     digest = blake2b(content, digest_size=16).hexdigest()
-    options = [name for name in inspect.signature(type(model).__init__).parameters if name not in ("self", "device", *ARRAYS)]
+    options = [name for name in inspect.signature(type(model).__init__).parameters if name not in ("self", "device", "tower", *ARRAYS)]
     facts = {
         "format": FORMAT, "system": type(model).__name__, "options": {name: getattr(model, "kind" if name == "gates" else name) for name in options},
         "until": model.until, "log": model.log.name, "scenes": model.log.scenes[NAME].tolist(), "items": model.log.n_items, "item table": fingerprint(model.log),

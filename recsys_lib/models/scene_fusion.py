@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,12 @@ from recsys_lib.training import train
 class Net(nn.Module):
     """The learned part: gates S, item-attribute weights A, the readers of item vectors, and the prior's weights."""
 
-    def __init__(self, gates: nn.Module, scenes: int, dim: int, windows: int, n_items: int, ids: bool) -> None:
+    def __init__(self, gates: nn.Module, scenes: int, dim: int, windows: int, n_items: int, ids: bool, tower: nn.Module | None = None) -> None:
         super().__init__()
         self.gates, self.A, self.read = gates, nn.Parameter(torch.eye(dim)), nn.Parameter(torch.eye(dim))
+        self.tower = tower
+        if tower is not None:
+            self.gates = self.A = None
         self.log_tau, self.beta, self.new = nn.Parameter(torch.full((scenes,), 1.6)), nn.Parameter(torch.full((scenes, windows), 0.2)), nn.Parameter(torch.zeros(scenes))
         self.residual = nn.Embedding(n_items, dim) if ids else None
         if ids:
@@ -34,7 +37,8 @@ class Net(nn.Module):
 
     def person(self, pools: torch.Tensor, scene: int) -> torch.Tensor:
         """τ_s · (Aᵀ m_u) where m_u is the gated sum of the pools: float [n, pools, d] → [n, d]."""
-        return (pools * self.gates()[scene]).sum(1) @ self.A * self.log_tau[scene].exp()
+        person = (pools * self.gates()[scene]).sum(1) @ self.A if self.tower is None else self.tower(pools, scene)
+        return person * self.log_tau[scene].exp()
 
     def things(self, vectors: torch.Tensor, codes: torch.Tensor, known: torch.Tensor, drop: float = 0.0) -> torch.Tensor:
         """h_i: the read text vector, plus the residual of items that have been met. ``drop``: share of items that go without it."""
@@ -66,6 +70,8 @@ class SceneFusion:
         half_lives: pools a scene, see :class:`~recsys_lib.profiles.Profiles`.
         ids: add a learned residual to items met in training; ``id_drop`` of them go without it in each batch.
         hide: share of training questions whose person's past in the target scene is hidden, as it is for withheld people.
+        tower: another map from pools to the person in place of gates and A, built with (scenes, pools, d);
+            see :mod:`~recsys_lib.models.multiscene`.
         windows, step, cuts: days, days, moments; see above. epochs, lr, weight_decay, batch, negatives, seed: of the training.
 
     Attributes:
@@ -76,6 +82,7 @@ class SceneFusion:
         self, vectors: np.ndarray, gates: str = "pair", descriptions: np.ndarray | None = None, half_lives: Sequence[float | None] = (None, 90),
         ids: bool = False, id_drop: float = 0.3, hide: float = 0.2, windows: Sequence[float] = (7, 14, 30, 90, 365), step: float = 14, cuts: int = 52,
         epochs: int = 4, lr: float = 2e-3, weight_decay: float = 0.01, batch: int = 512, negatives: int = 1500, seed: int = 0, device: str | None = None,
+        tower: Callable[[int, int, int], nn.Module] | None = None,
     ) -> None:  # fmt: skip
         if gates not in ("pair", "text", "mean"):
             raise BadData(f"gates is {gates!r}; use 'pair', 'text' or 'mean'.")
@@ -83,7 +90,7 @@ class SceneFusion:
             raise BadData("gates='text' needs the vectors of the scenes' descriptions, and only it.")
         self.vectors, self.kind, self.descriptions, self.half_lives = np.asarray(vectors, np.float32), gates, descriptions, tuple(half_lives)
         self.ids, self.id_drop, self.hide = ids, id_drop, hide
-        self.windows, self.step, self.cuts = tuple(windows), step, cuts
+        self.tower, self.windows, self.step, self.cuts = tower, tuple(windows), step, cuts
         self.epochs, self.lr, self.weight_decay, self.batch, self.negatives, self.seed = epochs, lr, weight_decay, batch, negatives, seed
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
@@ -133,7 +140,7 @@ class SceneFusion:
             self._read_things()
             return ndcg10(self, validation, seed=self.seed)
 
-        settings = {"epochs": self.epochs, "lr": self.lr, "weight_decay": self.weight_decay, "no_decay": ("gates.mean", "log_tau", "beta", "new"), "seed": self.seed}
+        settings = {"epochs": self.epochs, "lr": self.lr, "weight_decay": self.weight_decay, "no_decay": ("gates.mean", "tower.mean", "log_tau", "beta", "new"), "seed": self.seed}
         settings |= {"validate": validate if validation is not None else None, "show_progress": show_progress}
         self.log_ = train(self.net, batches, loss, **settings | training)
         self._read_things()
@@ -142,7 +149,9 @@ class SceneFusion:
     def _build(self, trained: np.ndarray) -> None:
         """A new net for ``self.log``. ``trained``: codes of the scenes that are asked for in training."""
         self._text = torch.from_numpy(self.vectors).to(self.device)
-        self.net = Net(self._make_gates(self.log, trained), self.log.n_scenes, self.vectors.shape[1], len(self.windows), self.log.n_items, self.ids).to(self.device)
+        scenes, dim = self.log.n_scenes, self.vectors.shape[1]
+        tower = self.tower and self.tower(scenes, scenes * len(self.half_lives), dim)
+        self.net = Net(self._make_gates(self.log, trained), scenes, dim, len(self.windows), self.log.n_items, self.ids, tower).to(self.device)
 
     def _read_things(self) -> None:
         """h_i of all items, as the net reads them now."""
