@@ -37,29 +37,33 @@ class MeanGate(nn.Module):
 
 
 class TextGates(nn.Module):
-    """Gates written by a small hypernetwork (Ha, Dai & Le, ICLR 2017) from the scenes' descriptions: gate = mean gate + change(target, source).
+    """Gates written by a small hypernetwork (Ha, Dai & Le, ICLR 2017) from the scenes' descriptions.
 
-    A scene that opens tomorrow has a description today, so it has a gate. The change is low-rank: the two descriptions make
-    ``rank`` numbers, and each of them moves all dimensions along one learned direction.
+        gate(target, source) = mean ⊙ (1 + write(read(target) ⊙ read(source)))  [+ own, where target and source are one scene]
+
+    A scene that opens tomorrow has a description today, so it has a gate. The two readings are *multiplied*, because what counts is
+    whether two scenes have something in common, and a product is large exactly where both are. (Laid side by side, they would have
+    to find that out from sums.)
 
     Args:
-        descriptions: float [scenes, e], what L makes of each description. half_lives: pools of one scene. rank: see above.
+        descriptions: float [scenes, e], what L makes of each description; best whitened (:func:`~recsys_lib.language.whiten`) where
+            there are many, so that the words all descriptions share do not drown those that differ.
+        half_lives: pools of one scene. rank: numbers read from a description; each moves all dimensions along one learned direction.
     """
 
-    def __init__(self, descriptions: torch.Tensor, half_lives: int, dim: int, rank: int = 8) -> None:
+    def __init__(self, descriptions: torch.Tensor, half_lives: int, dim: int, rank: int = 16) -> None:
         super().__init__()
         scenes, width = descriptions.shape
         self.register_buffer("descriptions", descriptions.float())
         self.half_lives, self.mean = half_lives, nn.Parameter(torch.full((half_lives, dim), 1.0 / (scenes * half_lives)))
         self.own = nn.Parameter(torch.zeros(half_lives, dim))  # the past in the target scene itself
-        self.read, self.write = nn.Linear(2 * width, rank), nn.Linear(rank, half_lives * dim, bias=False)
+        self.read, self.write = nn.Linear(width, rank, bias=False), nn.Linear(rank, half_lives * dim, bias=False)
         nn.init.zeros_(self.write.weight)
 
     def forward(self) -> torch.Tensor:
         """All gates: float [scenes, scenes · half-lives, d]."""
-        e = self.descriptions
-        n = len(e)
-        pairs = torch.cat([e[:, None].expand(-1, n, -1), e[None].expand(n, -1, -1)], -1)
-        change = self.write(torch.tanh(self.read(pairs))).view(n, n, self.half_lives, -1)
-        same = torch.eye(n, device=e.device)[:, :, None, None] * self.own
-        return (self.mean + change + same).flatten(1, 2)
+        r = self.read(self.descriptions)
+        n = len(r)
+        change = self.write(r[:, None] * r[None]).view(n, n, self.half_lives, -1)
+        same = torch.eye(n, device=r.device)[:, :, None, None] * self.own
+        return (self.mean * (1 + change) + same).flatten(1, 2)
