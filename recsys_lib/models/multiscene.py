@@ -6,13 +6,18 @@ A *tower* is built with (scenes, pools, d) and maps the pools of a past, float [
 
 Loss, negatives, prior, item reader and training are SceneFusion's own, so that rows of a table differ in the tower alone. Each is its paper's
 idea reduced to one layer, without what belongs to click prediction (batch norm, output heads). Every parameter whose name begins with
-``scene_`` belongs to the scenes; with these at zero a tower treats all scenes alike.
+``scene_`` belongs to the scenes; with these at zero a tower treats all scenes alike (Alone apart, which has nothing else).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import nn
+
+from recsys_lib.scenes import PairGates
 
 
 class Pooled(nn.Module):
@@ -46,6 +51,36 @@ class OwnPast(Pooled):
     def forward(self, pools: torch.Tensor, scene: int) -> torch.Tensor:
         own = pools[:, scene * self.half_lives : (scene + 1) * self.half_lives]
         return (self.read(pools) + (own * self.scene_own).sum(1)) @ self.A
+
+
+class Alone(nn.Module):
+    """Each scene for itself: only the past in the scene, and a matrix of its own. What transfer has to beat."""
+
+    def __init__(self, scenes: int, pools: int, dim: int) -> None:
+        super().__init__()
+        self.half_lives = pools // scenes
+        self.scene_own = nn.Parameter(torch.full((scenes, self.half_lives, dim), 1.0 / self.half_lives))
+        self.scene_A = nn.Parameter(torch.eye(dim).repeat(scenes, 1, 1))
+
+    def forward(self, pools: torch.Tensor, scene: int) -> torch.Tensor:
+        """Persons as they act in ``scene``: float [n, pools, d] → [n, d]; zero without a past there."""
+        own = pools[:, scene * self.half_lives : (scene + 1) * self.half_lives]
+        return (own * self.scene_own[scene]).sum(1) @ self.scene_A[scene]
+
+
+class Gated(nn.Module):
+    """Gates of :mod:`recsys_lib.scenes`, or your own, and A: what SceneFusion does without a tower. ``make(scenes, pools, d)`` builds the gates.
+
+        SceneFusion(vectors, tower=partial(Gated, make=PairGates))
+    """
+
+    def __init__(self, scenes: int, pools: int, dim: int, make: Callable[[int, int, int], nn.Module]) -> None:
+        super().__init__()
+        self.gates, self.A = make(scenes, pools, dim), nn.Parameter(torch.eye(dim))
+
+    def forward(self, pools: torch.Tensor, scene: int) -> torch.Tensor:
+        """float [n, pools, d] → [n, d]."""
+        return (pools * self.gates()[scene]).sum(1) @ self.A
 
 
 class SceneFeature(Pooled):
@@ -145,7 +180,7 @@ class LowRank(Pooled):
 
 
 TOWERS = {
-    "pooled, no S": Pooled, "own past": OwnPast, "scene as a feature": SceneFeature, "MMoE": MMoE, "PLE": PLE, "STAR": STAR, "PEPNet-style": PEPNet,
+    "each scene alone": Alone, "pooled, no S": Pooled, "own past": OwnPast, "pair gates": partial(Gated, make=PairGates), "scene as a feature": SceneFeature, "MMoE": MMoE, "PLE": PLE, "STAR": STAR, "PEPNet-style": PEPNet,
     "low-rank adapter": LowRank,
 }  # fmt: skip
 
