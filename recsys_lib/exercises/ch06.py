@@ -1,0 +1,103 @@
+"""Checks of chapter 06, scene fusion."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys_lib.exercises import exercise
+
+
+@exercise("06-1")
+def ranking(answer):
+    """Ranking by S · score, ties by a given order."""
+    score, tie = np.array([0.3, -1.0, 2.0, 0.3, 0.9]), np.array([4, 1, 3, 0, 2])
+
+    def got(s):
+        out = np.asarray(answer(score.copy(), s, tie.copy()))
+        return out.tolist() if out.shape == (5,) else out.shape
+
+    one = got(1.0)
+    if one == [2, 4, 0, 3, 1]:
+        return "with S = 1 items 0 and 3 have one score; `tie` says who comes first (the smaller number), not the position."
+    if one != [2, 4, 3, 0, 1]:
+        return f"with S = 1 the ranking is {one}; five item positions were asked for, the highest score first, ties by the smaller `tie`."
+    if got(0.01) != one or got(50.0) != one:
+        return "a positive S changed the order; multiply the scores by it and do nothing else."
+    if got(-2.0) == one:
+        return "S = -2 gave the same order as S = 1: the sign of S was lost, and a negative S must turn the ranking round."
+    if got(-2.0) == one[::-1]:
+        return "turning the list round also turns the ties round; rank the products anew, ties still by the smaller `tie`."
+    if got(-2.0) != [1, 3, 0, 4, 2]:
+        return "with S = -2 the lowest score should come first, ties by the smaller `tie`."
+    if got(0.0) != [3, 1, 4, 2, 0]:
+        return "with S = 0 all items tie, so `tie` alone should order them; is the list still ranked by something of the score?"
+    return None
+
+
+@exercise("06-2")
+def gated(answer):
+    """Gated sum of the pools for one target scene."""
+    rng = np.random.default_rng(0)
+    pools, gates = rng.normal(size=(4, 3, 5)), rng.normal(size=(3, 3, 5))
+    got = np.asarray(answer(pools.copy(), gates.copy(), 2), float)
+    if got.shape != (4, 5):
+        return f"the result has shape {got.shape}; one vector a person, (4, 5), was asked for: the sum runs over the pools, axis 1."
+    right = (pools * gates[2]).sum(1)
+    if np.allclose(got, right):
+        return None
+    if np.allclose(got, (pools * gates[:, 2]).sum(1)):
+        return "the two scenes are exchanged: the first axis of `gates` is the target scene, the second the pool the past lies in."
+    if np.allclose(got, (pools * gates[2].mean(1)[:, None]).sum(1)):
+        return "each pool got one number for all its dimensions; keep the gate's d numbers and multiply dimension by dimension."
+    if np.allclose(got, right / 3):
+        return "this is the mean over the pools; the gates hold the weights already, so sum."
+    if np.allclose(got, pools[:, 2] * gates[2, 2]):
+        return "only the past in the target scene itself was read; what the person did elsewhere has gates as well."
+    return "the result is not the sum over the pools of gate times pool, for the gates of the target scene."
+
+
+@exercise("06-3")
+def from_text(answer):
+    """Gates from descriptions by a product of two readings."""
+    rng = np.random.default_rng(1)
+    e, read, write, mean = rng.normal(size=(4, 6)), rng.normal(size=(3, 6)), rng.normal(size=(5, 3)), rng.normal(size=5)
+    got = np.asarray(answer(e.copy(), read.copy(), write.copy(), mean.copy()), float)
+    if got.shape != (4, 4, 5):
+        return f"the result has shape {got.shape}; one gate a pair of scenes, (4, 4, 5), was asked for."
+    r = e @ read.T
+    change = (r[:, None] * r[None]) @ write.T
+    if np.allclose(got, mean * (1 + change)):
+        return None
+    if np.allclose(got, mean * (1 + (r[:, None] + r[None]) @ write.T)):
+        return "the two readings were added, and a sum cannot tell that two scenes have something in common; multiply them."
+    if np.allclose(got, mean * change):
+        return "where two scenes share nothing the gate should be the mean gate, not zero: the 1 is missing."
+    if np.allclose(got, mean + change):
+        return "the change is a factor on the mean gate: mean * (1 + change)."
+    return "gate[target, source] should be mean * (1 + write of the product of the readings of target and source)."
+
+
+@exercise("06-4")
+def seesaw(answer):
+    """Who gains, who loses: paired means by scene."""
+    scene = np.array([0, 0, 0, 0, 0, 0, 1, 1, 2])
+    before = np.array([0.1, 0.2, 0.3, 0.1, 0.2, 0.3, 0.4, 0.4, 0.5])
+    after = before + np.array([0.1] * 6 + [-0.05, -0.15, 0.0])
+    got = answer(before.copy(), after.copy(), scene.copy())
+    if not isinstance(got, tuple) or len(got) != 2:
+        return "return two things: a dict from scene to difference, and True or False."
+    by, swings = got
+    if sorted(by) != [0, 1, 2]:
+        return f"the dict has the keys {sorted(by)}; one entry for each scene that occurs was asked for."
+    if np.isclose(by[0], -0.1) and np.isclose(by[1], 0.1):
+        return "the signs are turned round: a gain is after minus before."
+    if np.isclose(by[0], 0.6):
+        return "these are sums; a scene with more pairs would look as if it gained more, so take means."
+    if not (np.isclose(by[0], 0.1) and np.isclose(by[1], -0.1) and np.isclose(by[2], 0)):
+        return "a scene's entry is the mean over its own pairs of after minus before."
+    if not swings:
+        return "scene 0 gains while scene 1 loses, which is a seesaw; the mean over all pairs is above zero and hides it."
+    calm = answer(before.copy(), before + 0.1, scene.copy())
+    if calm[1]:
+        return "where every scene gains there is no seesaw; it takes at least one gain and at least one loss."
+    return None

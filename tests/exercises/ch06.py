@@ -1,0 +1,57 @@
+"""Right answers and planted mistakes for the exercises of chapter 06."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def ranking(score, S, tie):
+    return np.lexsort((tie, -(S * score)))
+
+
+def gated(pools, gates, target):
+    return (pools * gates[target]).sum(1)
+
+
+def from_text(e, read, write, mean):
+    r = e @ read.T
+    return mean * (1 + (r[:, None] * r[None]) @ write.T)
+
+
+def seesaw(before, after, scene):
+    by = {int(s): float((after - before)[scene == s].mean()) for s in np.unique(scene)}
+    return by, max(by.values()) > 1e-12 and min(by.values()) < -1e-12
+
+
+def on_average(before, after, scene):
+    return seesaw(before, after, scene)[0], (after - before).mean() < 0
+
+
+def sums(before, after, scene):
+    return {int(s): float((after - before)[scene == s].sum()) for s in np.unique(scene)}, True
+
+
+def readings(e, read):
+    r = e @ read.T
+    return r[:, None], r[None]
+
+
+def added(e, read, write, mean):
+    a, b = readings(e, read)
+    return mean * (1 + (a + b) @ write.T)
+
+
+def without_one(e, read, write, mean):
+    a, b = readings(e, read)
+    return mean * ((a * b) @ write.T)
+
+
+RIGHT = {"06-1": [ranking], "06-2": [gated], "06-3": [from_text], "06-4": [seesaw]}
+WRONG = {
+    "06-1": [(lambda x, S, tie: ranking(x, 1, tie), "sign of S was lost"), (lambda x, S, tie: ranking(x, 1, tie)[:: 1 if S >= 0 else -1], "ties round"),
+             (lambda x, S, tie: np.argsort(-S * x, kind="stable"), "not the position"), (lambda x, S, tie: ranking(x, S or 1, tie), "all items tie")],
+    "06-2": [(lambda p, g, t: (p * g[:, t]).sum(1), "exchanged"), (lambda p, g, t: (p * g[t].mean(1)[:, None]).sum(1), "one number for all"),
+             (lambda p, g, t: (p * g[t]).mean(1), "so sum"), (lambda p, g, t: p[:, t] * g[t, t], "elsewhere has gates"), (lambda p, g, t: (p * g[t]).sum(2), "axis 1")],
+    "06-3": [(added, "multiply them"), (without_one, "the 1 is missing")],
+    "06-4": [(on_average, "hides it"), (sums, "take means"), (lambda b, a, s: seesaw(a, b, s), "turned round"), (lambda b, a, s: (seesaw(b, a, s)[0], True), "no seesaw")],
+}  # fmt: skip
