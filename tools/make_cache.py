@@ -13,7 +13,7 @@ from tools import common
 
 WORDS = ("title", "description")
 OVERLAPS = [("sceneworld", {"preset": "tiny", "overlap": overlap, "items": 120}, WORDS) for overlap in (0.0, 0.1, 0.25, 0.5)]  # chapter 04
-ENCODED = (("sceneworld", {"theme_share": 0.8}, WORDS), ("sceneworld", {"theme_share": 0.2}, WORDS), *OVERLAPS, ("amazon-fkb", {}, ("title", "categories")))
+ENCODED = (("sceneworld", {"theme_share": 0.8}, WORDS), ("sceneworld", {"theme_share": 0.2}, WORDS), *OVERLAPS, ("sceneworld", {"preset": "many-scenes"}, WORDS), ("amazon-fkb", {}, ("title", "categories")))
 
 
 def encode() -> None:
