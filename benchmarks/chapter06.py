@@ -1,6 +1,6 @@
 """The recorded runs of chapter 06: towers at equal budget in both worlds, gates for sub-scenes nobody has seen, and Amazon.
 
-    python benchmarks/chapter06.py [unseen towers amazon]   # writes data/results/06-*.json
+    python benchmarks/chapter06.py [unseen towers amazon-towers]   # writes data/results/06-*.json
 
 Rows of one run differ in the tower alone: data, item vectors, prior, loss, negatives, epochs and seeds are shared. In ``towers`` each may
 choose between the same step sizes, before T.
@@ -206,7 +206,7 @@ def amazon() -> dict:
 
 
 def main() -> None:
-    commands = {"unseen": unseen, "towers": towers, "amazon": amazon}
+    commands = {"unseen": unseen, "towers": towers, "amazon-towers": amazon}
     torch.set_num_threads(1)
     for name in [word for word in sys.argv[1:] if word in commands] or commands:
         wall, began = time.perf_counter(), time.process_time()
