@@ -4,7 +4,7 @@
 
 *Budget.* Every row sees the same batches of positives the same number of times, and may try three values of one knob on the validation
 split before T; the value that wins there is trained on all of training with five seeds (Amazon: no tries, one seed) and judged under
-the contract on every second person.
+the contract, on SceneWorld (half the default's people and impressions) for everybody, on Amazon for every second person of a hashed quarter.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def figures(j: Judgement) -> dict[str, list[float]]:
 
 
 def contest(X: np.ndarray, s: Split, common: dict, rows: dict, seeds: range, tune: bool) -> dict:
-    out, judged, v, asked = {}, {}, s.validation(), half(s)
+    """Each row tuned (or not), fitted and judged; everything is compared with the first row."""
+    out, judged, v, asked = {}, {}, s.validation(), s if tune else half(s)
     for name, (options, loop, tries) in rows.items():
         knob, values = next(iter(tries.items()))
         tried = {x: ndcg10(Variant(X, **common | options | {knob: x}).fit(v.train, v.until, **loop), v, most=3000) for x in values} if tune else {}
@@ -165,7 +166,7 @@ def worlds() -> dict:
     """All rows in both worlds."""
     common, out = {"cuts": 20, "epochs": 4, "negatives": 300, "windows": (7, 14, 30, 90)}, {}
     for share in (0.8, 0.2):
-        log = load("sceneworld", theme_share=share)
+        log = load("sceneworld", theme_share=share, users=2_500, target=150_000)
         X = read_items(log, fields=WORDS, centre="scene", strength=0.5, dim=96) * 96**0.5
         print(log.name, flush=True)
         out[f"theme share {share}"] = contest(X, temporal_split(log), common, ROWS, SEEDS, True)
