@@ -18,6 +18,7 @@ from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
 from recsys_lib.models.new_items import NewItemLane
 from recsys_lib.models.popularity import Popularity, PopularityPrior
+from recsys_lib.models.profileknn import ProfileKNN
 from recsys_lib.models.sasrec import SASRec
 from recsys_lib.models.scene_fusion import SceneFusion
 from recsys_lib.models.textknn import TextKNN
@@ -45,7 +46,7 @@ def test_protocol_and_no_look_into_the_future(log, model):
     np.testing.assert_allclose(first, model.score(users, 1, history=log.before(until)), rtol=1e-5)
 
 
-EVERY = [*MODELS, TextKNN(np.eye(30)), BPRMF(4, epochs=1), SASRec(8, epochs=1), SceneFusion(np.eye(30), cuts=3, epochs=1, negatives=8), NewItemLane(ItemKNN())]
+EVERY = [*MODELS, TextKNN(np.eye(30)), ProfileKNN(np.eye(30), lambda log: log.matrix() @ np.eye(30)), BPRMF(4, epochs=1), SASRec(8, epochs=1), SceneFusion(np.eye(30), cuts=3, epochs=1, negatives=8), NewItemLane(ItemKNN())]
 
 
 @pytest.mark.parametrize("model", EVERY, ids=lambda m: type(m).__name__)

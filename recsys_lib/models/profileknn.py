@@ -8,6 +8,7 @@ import numpy as np
 
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData
+from recsys_lib.language import unit
 from recsys_lib.models.histories import Reader, check_codes
 
 
@@ -21,7 +22,7 @@ class ProfileKNN:
     """
 
     def __init__(self, items: np.ndarray, people: Callable[[InteractionLog], np.ndarray]) -> None:
-        self.items, self.people = _unit(np.asarray(items, np.float32)), people
+        self.items, self.people = unit(np.asarray(items, np.float32)), people
 
     def fit(self, log: InteractionLog, until: int | None = None) -> ProfileKNN:
         """Make everyone's profile from the events before ``until`` (all if None).
@@ -42,8 +43,5 @@ class ProfileKNN:
         made = np.asarray(self.people(log), np.float32)
         if made.shape != (log.n_users, self.items.shape[1]) or not np.isfinite(made).all():
             raise BadData(f"profiles have shape {made.shape}; {(log.n_users, self.items.shape[1])} finite numbers are needed, a row a person of {log.name}.")
-        return _unit(made)
+        return unit(made)
 
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
