@@ -1,6 +1,6 @@
 """How long SceneWorld takes to make, how much memory it needs, and what one event costs at growing size.
 
-    python benchmarks/sceneworld.py [--xl] [--repeat 3]
+    python benchmarks/sceneworld.py [--xl] [--repeat 3] [--record ID]
 
 Each world is made in a process of its own (so the peak memory is its own); the import of the library is not counted, the
 memory of the import is. The median of the repeats is printed. The cost per event is taken on worlds of one
@@ -16,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 from statistics import median
+
+from recsys_lib.results import record
 
 ONE = """
 import json, resource, sys, time
@@ -46,10 +48,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeat", type=int, default=3, help="processes a figure (xl-10m: one)")
     parser.add_argument("--xl", action="store_true", help="also xl-10m, and the cost per event up to 10 million")
+    parser.add_argument("--record", metavar="ID", help="write a recorded run of this name")
     choice = parser.parse_args()
+    metrics: dict[str, dict[str, float]] = {}
     print(f"{'preset':<14}{'seconds':>9}{'peak GB':>9}{'impressions':>13}{'clicks':>11}{'events/s':>11}")
     for preset in ["tiny", "default", "shop-100k", "music-1m", "video-500k", "many-scenes", *(["xl-10m"] if choice.xl else [])]:
-        r = measure(1 if preset == "xl-10m" else choice.repeat, preset=preset)
+        r = metrics[preset] = measure(1 if preset == "xl-10m" else choice.repeat, preset=preset)
         print(
             f"{preset:<14}{r['seconds']:>9.2f}{r['peak_gb']:>9.2f}{r['shown']:>13,.0f}{r['clicks']:>11,.0f}{r['shown'] / r['seconds']:>11,.0f}",
             flush=True,
@@ -58,10 +62,13 @@ def main() -> None:
     for size in [100_000, 1_000_000, *([10_000_000] if choice.xl else [])]:
         r = measure(1 if size > 1_000_000 else choice.repeat, preset="xl-10m", users=size // 20, items=size // 100, target=size)
         costs[size] = r["seconds"] / r["shown"]
+        metrics[f"{size} impressions"] = r | {"microseconds an event": costs[size] * 1e6}
         print(
             f"{size:>12,} impressions: {costs[size] * 1e6:.2f} µs an event, {costs[size] / costs[100_000]:.2f} × the cost at 100,000; peak {r['peak_gb']:.2f} GB",
             flush=True,
         )
+    if choice.record:
+        record(choice.record, command="python " + " ".join(sys.argv), metrics=metrics, repeats=choice.repeat)
 
 
 if __name__ == "__main__":
