@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -38,16 +37,14 @@ def memory(process: psutil.Process) -> float:
 def timed(command: list[str], folder: Path, env: dict[str, str]) -> dict[str, float]:
     """Seconds and peak memory (GiB, of the command and all its processes together, looked at once a second)."""
     began, peak = time.perf_counter(), 0.0
-    process = psutil.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    problems: list[str] = []
-    reader = threading.Thread(target=lambda: problems.append(process.stderr.read()))
-    reader.start()
-    while process.poll() is None:
-        peak = max(peak, memory(process))
-        time.sleep(1)
-    reader.join()
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} failed with {process.returncode}:\n{problems[0][-3000:]}")
+    with tempfile.TemporaryFile("w+") as said:
+        process = psutil.Popen(command, cwd=folder, env=env | {"TQDM_DISABLE": "1"}, stdout=said, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            peak = max(peak, memory(process))
+            time.sleep(1)
+        if process.returncode:
+            said.seek(0)
+            sys.exit(f"{' '.join(command)} failed with {process.returncode}:\n{said.read()[-20_000:]}")
     return {"seconds": time.perf_counter() - began, "peak_gb": peak}
 
 
