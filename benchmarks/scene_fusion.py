@@ -27,6 +27,7 @@ from recsys_lib.results import load_result, record
 
 SEEDS = (0, 1, 2, 3, 4)
 BARS = ("mix: prior + item-kNN", "mix: prior + transitions", "prior")
+SLICES = (("known", "known"), ("known", "new"), ("known", "all"), ("withheld", "all"), ("arrival", "all"), ("stranger", "all"))
 WINDOWS = (3, 7, 14, 30, 60, 90, 180, 365)
 
 
@@ -52,7 +53,7 @@ def main() -> None:
         seconds.append(time.perf_counter() - began)
         both = Mix(fusion, knn, args.weight, args.scale)
         systems = {"scene fusion": fusion, "scene fusion + item-kNN": both}
-        systems |= {f"the same, new items in each {every}th place after the tenth": NewItemLane(both, 10, every).mark(split.train) for every in (4, 6, 10)}
+        systems |= {f"the same, new items in each {every}th place after the tenth": NewItemLane(both, 10, every).mark(split.train) for every in (6, 10, 14, 20)}
         for name, model in systems.items():
             runs.setdefault(name, []).append(judge(model, split, name))
             print(f"seed {seed} {name}: {runs[name][-1].summary(intervals=False).loc[[('known', 'known'), ('known', 'new'), ('withheld', 'all')], ['ndcg10', 'recall100', 'pm_auc']].round(4).to_numpy().tolist()}", flush=True)
@@ -60,9 +61,10 @@ def main() -> None:
     figures = {}
     for name, ours in judged.items():
         summary = ours.summary()
-        against = {bar: {f"{p} × {i}": {m: compare(ours, judged[bar], m, p, i) for m in ("ndcg10", "recall100", "pm_auc")} for p, i in summary.index} for bar in (*BARS, "scene fusion + item-kNN") if bar != name}
+        bars = () if name in BARS else (*BARS, "popularity, 30 days") if name == "scene fusion + item-kNN" else ("scene fusion + item-kNN", BARS[0])
+        against = {bar: {f"{p} × {i}": {m: compare(ours, judged[bar], m, p, i) for m in ("ndcg10", "recall100", "pm_auc")} for p, i in SLICES if (p, i) in summary.index} for bar in bars}
         scenes = {log.scenes["name"][s]: value for s, value in ours.by_scene().loc[("known", "known")].items()}
-        figures[name] = {"slices": {f"{p} × {i}": row.dropna().to_dict() for (p, i), row in summary.iterrows()}, "against": against, "ndcg10_by_scene": scenes, "facts": ours.facts.mean().to_dict()}
+        figures[name] = {"slices": {f"{p} × {i}": row.dropna().to_dict() for (p, i), row in summary.iterrows() if (p, i) in SLICES}, "against": against, "ndcg10_by_scene": scenes, "facts": ours.facts.mean().to_dict()}
     for bar in BARS:
         for metric in ("ndcg10", "recall100"):
             print(f"scene fusion + item-kNN against {bar}, known × known, {metric}: {figures['scene fusion + item-kNN']['against'][bar]['known × known'][metric]}")
