@@ -109,15 +109,14 @@ def main() -> None:
     args = args.parse_args()
     log = load("amazon-fkb")
     split, texts, began = temporal_split(log), item_texts(log), time.perf_counter()
-    trial, raw = split.validation(), TextEncoder().encode(texts)
+    trial, raw = split.validation(), TextEncoder().encode(texts, show_progress=False)
     white = unit(whiten(raw, 128))
     scenes = log.items[SCENE].to_numpy()
-    long = unit(whiten(TextEncoder(max_tokens=128).encode(texts), 128))
     both = np.hstack([unit(whiten(x, 96)) for x in (raw, static_vectors(texts, sif=1e-3))])
     attempts = {
         "text, whitened": lambda part: mean_of(white),
         "text, scene means subtracted": lambda part: mean_of(unit(whiten(centred(raw, scenes), 128))),
-        "longer text, 128 tokens": lambda part: mean_of(long),
+        "text and word vectors side by side": lambda part: mean_of(unit(both)),
         "encoder tuned on co-consumption": lambda part: mean_of(co_consumed(part.train, white, part.until)),
         "a map from scene to scene": lambda part: SceneMap(white),
     }
