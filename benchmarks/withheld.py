@@ -23,42 +23,12 @@ from recsys_lib.language import TextEncoder, centred, item_texts, static_vectors
 from recsys_lib.models.mix import Mix
 from recsys_lib.models.profileknn import ProfileKNN
 from recsys_lib.models.scene_fusion import SceneFusion
+from recsys_lib.models.scene_map import SceneMap
 from recsys_lib.results import load_result, record
 from recsys_lib.training import train
 
 WEIGHTS = (0.1, 0.25, 0.5, 1.0)
 WINDOWS = (3, 7, 14, 30, 60, 90, 180, 365)
-
-
-def elsewhere(log: InteractionLog, vectors: np.ndarray, scene: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of a person's item vectors outside a scene, and inside it: float [n_users, d] each."""
-    events = log.events
-    sums = []
-    for mask in (events[SCENE] != scene, events[SCENE] == scene):
-        total = np.zeros((log.n_users, vectors.shape[1]), np.float32)
-        np.add.at(total, events[USER][mask], vectors[events[ITEM][mask]])
-        sums.append(unit(total))
-    return sums[0], sums[1]
-
-
-class SceneMap:
-    """For each scene a ridge regression from what people take elsewhere to what they take here: score = <W_s m_u, h_i>."""
-
-    def __init__(self, vectors: np.ndarray, ridge: float = 100.0) -> None:
-        self.vectors, self.ridge = vectors, ridge
-
-    def fit(self, log: InteractionLog, until: int | None = None) -> SceneMap:
-        self.log, self.people = log.before(until), []
-        for scene in range(log.n_scenes):
-            there, here = elsewhere(self.log, self.vectors, scene)
-            both = (np.abs(there).sum(1) > 0) & (np.abs(here).sum(1) > 0)
-            x, y = there[both].astype(float), here[both].astype(float)
-            w = np.linalg.solve(x.T @ x + self.ridge * np.eye(x.shape[1]), x.T @ y)
-            self.people.append(unit(there @ w.astype(np.float32)))
-        return self
-
-    def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
-        return self.people[scene][users] @ self.vectors[self.log.scene_items(scene)].T
 
 
 def co_consumed(log: InteractionLog, vectors: np.ndarray, until: int | None, epochs: int = 3) -> np.ndarray:

@@ -21,6 +21,7 @@ from recsys_lib.models.popularity import Popularity, PopularityPrior
 from recsys_lib.models.profileknn import ProfileKNN
 from recsys_lib.models.sasrec import SASRec
 from recsys_lib.models.scene_fusion import SceneFusion
+from recsys_lib.models.scene_map import ByPast, SceneMap
 from recsys_lib.models.textknn import TextKNN
 from recsys_lib.models.transitions import TransitionCounts
 from tests.test_splits import make_log
@@ -46,7 +47,7 @@ def test_protocol_and_no_look_into_the_future(log, model):
     np.testing.assert_allclose(first, model.score(users, 1, history=log.before(until)), rtol=1e-5)
 
 
-EVERY = [*MODELS, TextKNN(np.eye(30)), ProfileKNN(np.eye(30), lambda log: log.matrix() @ np.eye(30)), BPRMF(4, epochs=1), SASRec(8, epochs=1), SceneFusion(np.eye(30), cuts=3, epochs=1, negatives=8), NewItemLane(ItemKNN())]
+EVERY = [*MODELS, TextKNN(np.eye(30)), ProfileKNN(np.eye(30), lambda log: log.matrix() @ np.eye(30)), BPRMF(4, epochs=1), SASRec(8, epochs=1), SceneFusion(np.eye(30), cuts=3, epochs=1, negatives=8), NewItemLane(ItemKNN()), SceneMap(np.eye(30)), ByPast(ItemKNN(), Popularity())]
 
 
 @pytest.mark.parametrize("model", EVERY, ids=lambda m: type(m).__name__)
@@ -71,7 +72,7 @@ def test_every_model_is_tested():
     assert there == {type(model).__name__ for model in EVERY}
 
 
-READERS = [ItemKNN(), EASE(10.0), TransitionCounts(), TextKNN(np.eye(30)), SASRec(8, epochs=1), SceneFusion(np.eye(30), cuts=3, epochs=1, negatives=8)]
+READERS = [SceneMap(np.eye(30)), ItemKNN(), EASE(10.0), TransitionCounts(), TextKNN(np.eye(30)), SASRec(8, epochs=1), SceneFusion(np.eye(30), cuts=3, epochs=1, negatives=8)]
 
 
 @pytest.mark.parametrize("model", READERS, ids=lambda m: type(m).__name__)
