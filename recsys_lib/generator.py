@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -150,11 +151,20 @@ class TextGenerator:
     def _key(text: str, max_new_tokens: int, system: str | None) -> str:
         return blake2b(json.dumps([max_new_tokens, system, text]).encode(), digest_size=16).hexdigest()
 
-    def log_likelihood(self, prompts: Sequence[str], answers: Sequence[str], system: str | None = None, show_progress: bool = True) -> np.ndarray:
+    def log_likelihood(
+        self, prompts: Sequence[str], answers: Sequence[str], system: str | None = None, show_progress: bool = True, share: bool = True
+    ) -> np.ndarray:
         """How likely the model finds each answer after each prompt: the log of the product of its tokens' probabilities.
 
         Answers of one token share one pass over the prompt, so "Yes" against "No" costs as much as reading. Longer answers are
         less likely for being long; divide by their length in tokens where that must not count.
+
+        Prompts that begin alike (fifty questions about one person) are a family (:func:`families`): their beginning is read once.
+        What a decoder makes of a token depends on the tokens before it alone, so the keys and values of a beginning serve every
+        continuation, and the figures are the same but for rounding.
+
+        Args:
+            share: False reads every prompt whole, to measure what sharing saves.
 
         Returns:
             float32 [n prompts, n answers], natural logarithm.
@@ -173,20 +183,41 @@ class TextGenerator:
                 rows.setdefault((*start, *end[:-1]), []).append((i, j))
         inputs = list(rows)
         deep = max(map(len, ends), default=1)
+        batches, shared = [], np.zeros(len(inputs), int)  # how many first tokens of each row its family shares
+        for n, family in families(inputs, spare=deep, least=max(2, self.batch // 8)) if share else [(0, np.arange(len(inputs)))]:
+            shared[family] = n
+            batches += [family[part] for part in self._batches([inputs[k][n:] for k in family])]
+        read: dict[tuple[int, ...], list | None] = {}  # the beginning read last: keys and values
 
         def run(batch: np.ndarray) -> torch.Tensor:
-            x, mask, place = self._padded([inputs[k] for k in batch])
-            logits = self.model(input_ids=x, attention_mask=mask, position_ids=place, logits_to_keep=deep).logits
+            n = int(shared[batch[0]])
+            if n and (begin := inputs[batch[0]][:n]) not in read:
+                read.clear()
+                read[begin] = self._read(begin)
+            kept = read[begin] if n else None
+            n = n if kept else 0
+            x, mask, place = self._padded([inputs[k][n:] for k in batch])
+            past = None
+            if kept:
+                past, mask, place = repeated(kept, len(batch)), torch.cat([mask.new_ones(len(batch), n), mask], 1), place + n
+            logits = self.model(input_ids=x, attention_mask=mask, position_ids=place, past_key_values=past, use_cache=past is not None, logits_to_keep=deep).logits
             return logits.float().log_softmax(-1).cpu()
 
         with tqdm(total=len(inputs), desc=f"score with {self.name}", unit="text", disable=not show_progress) as bar, torch.inference_mode():
-            for batch, logs in run_batches(self._batches(inputs), run):
+            for batch, logs in run_batches(batches, run):
                 for k, log in zip(batch, logs, strict=True):
                     for i, j in rows[inputs[k]]:
                         n = len(ends[j])
                         out[i, j] = log[-n:].gather(1, torch.tensor(ends[j])[:, None]).sum()
                 bar.update(len(batch))
         return out
+
+    def _read(self, tokens: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]] | None:
+        """Keys and values of every layer after these tokens: [1, heads, n, d] each. ``None`` where a model keeps anything else (a sliding window, a state)."""
+        cache = self.model(input_ids=torch.tensor([tokens], device=self.device), use_cache=True, logits_to_keep=1).past_key_values
+        layers = getattr(cache, "layers", [None])
+        plain = type(cache).__name__ == "DynamicCache" and all(type(layer).__name__ == "DynamicLayer" for layer in layers)
+        return [(layer.keys, layer.values) for layer in layers] if plain else None
 
     def hidden(self, texts: Sequence[str], max_tokens: int = 48, show_progress: bool = True) -> np.ndarray:
         """The decoder as an encoder: its last layer, mean over the tokens of each plain text. float32 [n, d], disk cached."""
@@ -223,3 +254,39 @@ class TextGenerator:
         size = torch.tensor([len(row) for row in ids], device=self.device)[:, None]
         mask = (torch.arange(width, device=self.device) >= width - size).long()
         return x, mask, (mask.cumsum(1) - 1).clamp(min=0)
+
+
+def repeated(kept: Sequence[tuple[torch.Tensor, torch.Tensor]], n: int) -> Any:
+    """A transformers cache in which ``n`` rows have the same beginning: what :meth:`TextGenerator._read` kept, once for each."""
+    from transformers import DynamicCache
+
+    past = DynamicCache()
+    for layer, (keys, values) in enumerate(kept):
+        past.update(keys.expand(n, -1, -1, -1), values.expand(n, -1, -1, -1), layer)
+    return past
+
+
+def families(rows: Sequence[Sequence[int]], spare: int = 1, least: int = 2) -> list[tuple[int, np.ndarray]]:
+    """Rows of tokens that begin alike, so that a beginning need be read only once.
+
+    Sorted, rows of one beginning are neighbours. A row joins the family before it when that saves tokens and at least half of the row is
+    shared then: so the few words that all prompts have in common never break up a family with a long past in common.
+
+    Args:
+        spare: last tokens of each row that are never shared. least: rows a family; smaller ones are read whole.
+
+    Returns:
+        Pairs (first tokens common to the whole family, int64 positions of its rows). The rows of no family form one that shares 0.
+    """
+    found: list[tuple[int, list[int]]] = []
+    for k in sorted(range(len(rows)), key=rows.__getitem__):
+        n, family = found[-1] if found else (0, [])
+        common = next((at for at, (a, b) in enumerate(zip(rows[family[0]][:n], rows[k], strict=False)) if a != b), min(n, len(rows[k]))) if family else 0
+        common = min(common, len(rows[k]) - spare)
+        if 2 * common >= len(rows[k]) and common * len(family) > n * (len(family) - 1):
+            family.append(k)
+            found[-1] = common, family
+        else:
+            found.append((len(rows[k]) - spare, [k]))
+    alone = [k for _, family in found if len(family) < least for k in family]
+    return [(n, np.array(family)) for n, family in found if len(family) >= least] + ([(0, np.array(alone))] if alone else [])

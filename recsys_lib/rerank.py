@@ -132,7 +132,7 @@ class Rerank:
         if not np.isfinite(odds).all():
             raise BadData(f"the decoder's likelihood of prompt {int(np.argmax(~np.isfinite(odds).all(1)))} is not a number; check its weights and precision.")
         ends = np.cumsum((lists >= 0).sum(1))
-        return [np.argsort(-x, kind="stable") for x in np.split(odds[:, 0] - odds[:, 1], ends[:-1])]
+        return [np.argsort(-x, kind="stable") for x in np.split(odds[:, 0] - odds[:, 1], ends[:-1])[: len(lists)]]
 
     def _listwise(self, titles: list[list[str]], lists: np.ndarray, users: np.ndarray) -> list[np.ndarray]:
         """Order of each list after the window has slid from its end to its start."""

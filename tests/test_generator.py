@@ -8,12 +8,15 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recsys_lib.errors import BadData, RecsysError
-from recsys_lib.generator import TextCache, TextGenerator
+from recsys_lib.generator import TextCache, TextGenerator, families
 from recsys_lib.gguf import _numbers, read_gguf
 from recsys_lib.language import TextEncoder, run_batches
 from recsys_lib.language import TextGenerator as SameGenerator
+from recsys_lib.rerank import ask_one
 
 PROMPTS = [
     "Name one colour.",
@@ -101,6 +104,65 @@ def test_log_likelihood_equals_a_plain_pass(fresh):
     assert capital[0, 0] > capital[0, 1] + 2
     with pytest.raises(BadData, match="answer 1 is empty"):
         fresh.log_likelihood(["a"], ["b", ""])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=12).map(tuple), max_size=30, unique=True), st.integers(1, 3), st.integers(2, 4))
+def test_families_share_what_they_say_and_never_cost_tokens(rows, spare, least):
+    found = families(rows, spare, least)
+    assert sorted(k for _, family in found for k in family) == list(range(len(rows)))
+    for n, family in found:
+        assert len({rows[k][:n] for k in family}) <= 1 and all(len(rows[k]) - n >= (spare if n else 0) for k in family)
+        assert n == 0 or len(family) >= least
+    assert sum(n + sum(len(rows[k]) - n for k in family) for n, family in found) <= sum(map(len, rows))
+
+
+def test_people_with_long_pasts_are_families_of_their_own():
+    chat, pasts = (1,) * 20, [tuple(range(100 * u, 100 * u + 60)) for u in range(1, 4)]
+    rows = [chat + past + (7, item, 8, 9) for past in pasts for item in range(30, 40)]
+    assert [(n, family.tolist()) for n, family in families(rows)] == [(81, list(range(10 * u, 10 * u + 10))) for u in range(3)]
+
+
+def fifty_questions(people=3, items=8):
+    pasts = [[f"{word} number {k}" for k in range(4)] for word in ("Green tea", "A whisk", "Rain over the harbour")[:people]]
+    return [ask_one(past, f"Candidate {'with a longer name ' * (k % 3)}{k}") for past in pasts for k in range(items)]
+
+
+@needs_writer
+@pytest.mark.parametrize("answers", [["Yes", "No"], ["Yes", "A lighthouse in the storm", "A lighthouse in the fog"]])
+def test_a_shared_past_is_read_once_and_changes_no_figure(fresh, answers, monkeypatch):
+    fresh.max_tokens, asked = 512, [*fifty_questions(), "Alone?", *PROMPTS[:2]]
+    whole = fresh.log_likelihood(asked, answers, show_progress=False, share=False)
+    tokens, forward = [], fresh.model.forward
+    monkeypatch.setattr(fresh.model, "forward", lambda input_ids, **more: tokens.append(input_ids.numel()) or forward(input_ids=input_ids, **more))
+    shared = fresh.log_likelihood(asked, answers, show_progress=False)
+    read = sum(tokens)
+    tokens.clear()
+    fresh.log_likelihood(asked, answers, show_progress=False, share=False)
+    np.testing.assert_allclose(shared, whole, atol=1e-4)
+    assert read < 0.6 * sum(tokens)
+
+
+@needs_writer
+def test_a_full_gpu_halves_a_family_too(fresh, monkeypatch):
+    fresh.max_tokens = 512
+    asked, forward = fifty_questions(2), fresh.model.forward
+    whole = fresh.log_likelihood(asked, ["Yes"], show_progress=False)
+
+    def small(input_ids, **more):
+        return forward(input_ids=input_ids, **more) if len(input_ids) < 5 else (_ for _ in ()).throw(torch.cuda.OutOfMemoryError())
+
+    monkeypatch.setattr(fresh.model, "forward", small)
+    with pytest.warns(UserWarning, match="CUDA out of memory with 8 texts in a batch; going on with 4"):
+        np.testing.assert_allclose(fresh.log_likelihood(asked, ["Yes"], show_progress=False), whole, atol=1e-4)
+
+
+@needs_writer
+def test_a_model_that_keeps_no_keys_is_asked_in_whole(fresh, monkeypatch):
+    fresh.max_tokens, asked = 512, fifty_questions(2)
+    whole = fresh.log_likelihood(asked, ["Yes"], show_progress=False)
+    monkeypatch.setattr(fresh, "_read", lambda tokens: None)
+    np.testing.assert_allclose(fresh.log_likelihood(asked, ["Yes"], show_progress=False), whole, atol=1e-4)
 
 
 @needs_writer
