@@ -3,7 +3,8 @@
     python -m benchmarks.chapter08 nearest --sizes 100000 1000000 10000000
     python -m benchmarks.chapter08 decoder --pairs 500 --first 50
 
-The record is written after each size and each way of asking, and a run that was stopped goes on where it was. Vectors are the Amazon items'
+The record is written after each size and each way of asking, and a run that was stopped goes on where it was; the decoder's likelihoods are on
+disk, a thousand prompts a shard, each with the processor seconds it cost, so that a figure of cost is the same after a stop. Vectors are the Amazon items'
 MiniLM vectors, shortened to 64 numbers by their principal axes (10 million of 384 would take 15 GB), drawn with repetition and moved a little;
 queries are the profiles of real people.
 """
@@ -11,10 +12,12 @@ queries are the profiles of real people.
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -22,15 +25,18 @@ import numpy as np
 from recsys_lib.ann import Index, enlarged, recall_at, shortened
 from recsys_lib.data import Split, load, temporal_split
 from recsys_lib.data.log import SCENE, USER
+from recsys_lib.data.sources import cache_dir
 from recsys_lib.data.splits import hash64
+from recsys_lib.errors import BadData
 from recsys_lib.evaluation import compare, judge
+from recsys_lib.generator import TextCache, families
 from recsys_lib.language import TextEncoder, item_texts, unit
 from recsys_lib.models.mix import Mix
 from recsys_lib.models.popularity import PopularityPrior
 from recsys_lib.models.textknn import TextKNN
 from recsys_lib.recommend import recommend
 from recsys_lib.rerank import LETTERS, Rerank, ask_choice, ask_one
-from recsys_lib.results import record, so_far
+from recsys_lib.results import load_result, record, so_far
 
 DIM, QUERIES, WIDTHS = 64, 200, (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -131,20 +137,36 @@ def base_model(split: Split) -> Mix:
 
 
 class Remembered:
-    """A decoder that answers a question it was asked before from memory: two ways of using one answer cost one."""
+    """A decoder that answers a question it was asked before from memory, on disk too: two ways of using one answer cost one.
 
-    def __init__(self, writer: Any) -> None:
-        self.writer, self.known = writer, {}
+    Attributes:
+        seconds: processor seconds of all answers given, those from memory at what they cost when they were made.
+    """
+
+    def __init__(self, writer: Any, shard: int = 1000) -> None:
+        self.writer, self.shard, self.seconds = writer, shard, 0.0
+        self.cache = TextCache(cache_dir() / "likelihoods" / writer.cache.folder.name)
+        self.known = {key: json.loads(text) for key, text in self.cache.get().items()}
 
     def log_likelihood(self, prompts: list[str], answers: list[str]) -> np.ndarray:
-        todo = list(dict.fromkeys(p for p in prompts if (p, *answers) not in self.known))
-        if todo:
-            for prompt, row in zip(todo, self.writer.log_likelihood(todo, answers), strict=True):
-                self.known[(prompt, *answers)] = row
-        return np.stack([self.known[(p, *answers)] for p in prompts])
+        keys = [blake2b(json.dumps([prompt, answers]).encode(), digest_size=16).hexdigest() for prompt in prompts]
+        todo = [(key, prompt) for key, prompt in dict(zip(keys, prompts, strict=True)).items() if key not in self.known]
+        for at in range(0, len(todo), self.shard):
+            part, began = todo[at : at + self.shard], time.process_time()
+            rows = self.writer.log_likelihood([prompt for _, prompt in part], answers, show_progress=False)
+            spent = (time.process_time() - began) / len(part)
+            fresh = {key: [spent, *map(float, row)] for (key, _), row in zip(part, rows, strict=True)}
+            self.cache.put({key: json.dumps(row) for key, row in fresh.items()})
+            self.known |= fresh
+            print(f"  {at + len(part):,} of {len(todo):,} prompts, {spent * len(part):.0f} s", flush=True)
+        self.seconds += sum(self.known[key][0] for key in keys)
+        return np.array([self.known[key][1:] for key in keys], np.float32).reshape(len(keys), len(answers))
 
     def write(self, prompts: list[str], max_new_tokens: int = 60, system: str | None = None) -> list[str]:
-        return self.writer.write(prompts, max_new_tokens=max_new_tokens, system=system)
+        began = time.process_time()
+        answers = self.writer.write(prompts, max_new_tokens=max_new_tokens, system=system, cache=False)
+        self.seconds += time.process_time() - began
+        return answers
 
 
 def places(writer: Any, split: Split, base: Mix, n: int, window: int = 10) -> dict[str, Any]:
@@ -199,41 +221,78 @@ def opinion(writer: Any, split: Split, base: Mix, n: int) -> dict[str, Any]:
     return {"n": len(odds), **{name: _mean(x) for name, x in wins.items()}, "difference": _mean(wins["decoder"] - wins["text-kNN"])}
 
 
+def sharing(writer: Any, split: Split, base: Mix, n: int, first: int) -> dict[str, Any]:
+    """What reading a person's past once saves: processor seconds for n lists of ``first`` questions, each read whole and with the past shared."""
+    model, prompts = Rerank(base, writer, memory=3).wrap(split.train), []
+    for user, scene in zip(split.pairs[USER].head(n), split.pairs[SCENE].head(n), strict=True):
+        past = model._past(np.array([user]), split.train)[0]
+        prompts += [ask_one(past, model.texts[i]) for i in recommend(base, [user], scene, first)[0]]
+    ids = [writer._ids(prompt, None) for prompt in prompts]
+    groups, figures, odds = families(ids, least=max(2, writer.batch // 8)), {}, {}
+    tokens = {"whole": sum(map(len, ids)), "shared": sum(k + sum(len(ids[i]) - k for i in group) for k, group in groups)}
+    for way in ("whole", "shared"):
+        began = time.process_time()
+        odds[way] = np.subtract(*writer.log_likelihood(prompts, ["Yes", "No"], share=way == "shared", show_progress=False).T)
+        figures[way] = {"seconds_a_list": (time.process_time() - began) / n, "tokens_a_list": tokens[way] / n}
+    return {"lists": n, "first": first, **figures, "times_faster": figures["whole"]["seconds_a_list"] / figures["shared"]["seconds_a_list"],
+            "largest_difference": float(np.abs(odds["whole"] - odds["shared"]).max())}  # fmt: skip
+
+
 def _mean(x: np.ndarray) -> list[float]:
     """Mean and 95 % interval of independent values."""
     half = 1.96 * x.std(ddof=1) / len(x) ** 0.5
     return [float(x.mean()), float(x.mean() - half), float(x.mean() + half)]
 
 
-def decoder(pairs: int, first: int, few: int, most: int) -> None:
+def decoder(pairs: int, first: int, top: int, few: int, most: int) -> None:
     from recsys_lib.language import TextGenerator
 
     split = temporal_split(load("amazon-fkb"))
-    base, asked, writer = base_model(split), hashed_pairs(split, pairs), Remembered(TextGenerator())
+    decoder = TextGenerator()
+    base, asked, writer = base_model(split), hashed_pairs(split, pairs), Remembered(decoder)
     others = hashed_pairs(split, most)
     plain, figures = judge(base, asked, "base"), so_far("08-decoder")
-    ways = {"pointwise": {"how": "pointwise"}, "choice": {"how": "choice"}, "choice, 3 orders": {"how": "choice", "orders": 3}, "half base, half pointwise": {"how": "pointwise", "weight": 0.5}}
-    extra = {"places": lambda: places(writer, others, base, most), "opinion": lambda: opinion(writer, hashed_pairs(split, 5 * most), base, 5 * most), "hostile": lambda: hostile(writer, others, base, max(2, most // 3)),
-             "listwise": lambda: way({"how": "listwise"}, replace(asked, pairs=asked.pairs.head(few), positives=asked.positives[:few]), 10)}  # fmt: skip
+    figures = figures if so_far_is(pairs, first) else {}
 
-    def way(options: dict[str, Any], on: Split, top: int) -> dict[str, Any]:
-        model = Rerank(base, writer, first=top, memory=3, **options).wrap(split.train)
-        began = time.perf_counter()
-        ours = judge(model, on, "reranked")
-        spent, before = time.perf_counter() - began, judge(base, on, "base")
-        gap = compare(ours, before, item="all")
-        return {"first": top, "n": len(on.pairs), "ndcg10": ours.value(item="all"), "base": before.value(item="all"), "against_base": gap,
-                "seconds": spent, "seconds_a_list": spent / len(on.pairs), "counts": model.counts}  # fmt: skip
+    def way(options: dict[str, Any], on: Split, first: int) -> dict[str, Any]:
+        model = Rerank(base, writer, first=first, memory=3, **options).wrap(split.train)
+        before = writer.seconds
+        ours, theirs = judge(model, on, "reranked"), judge(base, on, "base")
+        gap = {name: compare(ours, theirs, metric, item="all") for name, metric in (("against_base", "ndcg10"), ("recall10_against_base", "recall10"))}
+        return {"first": first, "n": len(on.pairs), "ndcg10": ours.value(item="all"), "base": theirs.value(item="all"), **gap,
+                "seconds_a_list": (writer.seconds - before) / len(on.pairs), "counts": model.counts}  # fmt: skip
 
+    jobs = {
+        "sharing": lambda: sharing(decoder, asked, base, 4, first),
+        "pointwise": lambda: way({"how": "pointwise"}, asked, first),
+        "half base, half pointwise": lambda: way({"how": "pointwise", "weight": 0.5}, asked, first),
+        "places": lambda: places(writer, others, base, most),
+        "opinion": lambda: opinion(writer, hashed_pairs(split, 5 * most), base, 5 * most),
+        "hostile": lambda: hostile(writer, others, base, most),
+        "listwise": lambda: way({"how": "listwise"}, replace(asked, pairs=asked.pairs.head(few), positives=asked.positives[:few]), 10),
+        "choice": lambda: way({"how": "choice"}, asked, top),
+        "choice, 3 orders": lambda: way({"how": "choice", "orders": 3}, asked, top),
+    }
     print("base", plain.value(item="all"), flush=True)
-    for name, job in (extra | {n: (lambda o=o: way(o, asked, first)) for n, o in ways.items()}).items():
+    for name, job in jobs.items():
         if name in figures:
             continue
+        began = time.process_time()
         figures[name] = job()
+        figures[name]["seconds_now"] = time.process_time() - began
         print(name, figures[name], flush=True)
-        record("08-decoder", command=f"python -m benchmarks.chapter08 decoder --pairs {pairs} --first {first} --few {few} --places {most}", metrics=figures, data="amazon-fkb",
-               base="learned prior + 10 · log(1 + 10 · text-kNN)", model="SmolLM2-135M-Instruct", protocol=split.protocol, seeds=[0], threads="one; other work ran on the machine",
+        record("08-decoder", command=f"python -m benchmarks.chapter08 decoder --pairs {pairs} --first {first} --top {top} --few {few} --places {most}", metrics=figures, data="amazon-fkb",
+               base="learned prior + 10 · log(1 + 10 · text-kNN)", model="SmolLM2-135M-Instruct", protocol=split.protocol, seeds=[0], threads="one; seconds are processor seconds, since other work ran on the machine",
                slice="known persons, all items", pairs=pairs, first=first)  # fmt: skip
+
+
+def so_far_is(pairs: int, first: int) -> bool:
+    """Whether the record that is there was made with these numbers, so that a run may go on from it."""
+    try:
+        there = load_result("08-decoder")
+    except BadData:
+        return False
+    return (there["pairs"], there["first"]) == (pairs, first)
 
 
 def main() -> None:
@@ -242,10 +301,11 @@ def main() -> None:
     args.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000, 10_000_000])
     args.add_argument("--pairs", type=int, default=500)
     args.add_argument("--first", type=int, default=50, help="places of the base ranking that are reordered; the contract asks for 50")
+    args.add_argument("--top", type=int, default=10, help="places that are reordered by choice, which reads every list anew: 50 places are nine windows of ten")
     args.add_argument("--few", type=int, default=40, help="lists for the written, listwise answers, ten items each")
-    args.add_argument("--places", type=int, default=200, help="lists shown in a random order, to see which place is liked")
+    args.add_argument("--places", type=int, default=100, help="lists shown in a random order, to see which place is liked; five times as many pairs of titles are compared")
     given = args.parse_args()
-    nearest(given.sizes) if given.what == "nearest" else decoder(given.pairs, given.first, given.few, given.places)
+    nearest(given.sizes) if given.what == "nearest" else decoder(given.pairs, given.first, given.top, given.few, given.places)
 
 
 if __name__ == "__main__":
