@@ -18,8 +18,8 @@ class Profiles:
     """A person as vectors: for each scene, the mean of the item vectors of their past there.
 
     One *pool* is a scene and a half-life: with scenes food and beauty and half-lives ``(None, 90)`` a person is four vectors.
-    Each has length 1, or 0 where the person has no past in that scene. Means come from running sums over each person's
-    events, so a profile at any moment costs two look-ups and one subtraction.
+    Each has length 1, or 0 where the person has no past in that scene. One running sum walks along each person's events and fades
+    on the way, so a profile at any moment is one look-up, and depends on nothing that comes after it: not even on when it came.
 
     Args:
         log: whose events are the histories.
@@ -36,6 +36,8 @@ class Profiles:
             raise BadData(f"vectors have {len(vectors)} rows; {log.name} has {log.n_items} items.")
         if any(h is not None for h in half_lives) and log.time_kind not in ("second", "day"):
             raise BadData(f"half-lives are in days, and {log.name} has time in {log.time_kind!r}; use half_lives=(None,).")
+        if any(h is not None and not h > 0 for h in half_lives):
+            raise BadData(f"half_lives are {tuple(half_lives)}; each is a positive number of days, or None.")
         self.n_users, self.half_lives, self.dim = log.n_users, tuple(half_lives), vectors.shape[1]
         self.pools = log.n_scenes * len(self.half_lives)
         dated = log.events[log.events[TIME] != UNDATED]
@@ -46,15 +48,7 @@ class Profiles:
             here = dated[dated[SCENE] == scene].sort_values([USER, TIME], kind="stable")
             user, time, item = (here[column].to_numpy(np.int64) for column in (USER, TIME, ITEM))
             self._keys.append(user * self._span + time - self._first)
-            self._sums.append([_running_sums(vectors[item], user, self._weights(user, time, h)) for h in self.half_lives])
-
-    @staticmethod
-    def _weights(user: np.ndarray, time: np.ndarray, half_life: float | None) -> np.ndarray:
-        """Weights that halve every ``half_life`` days into the past; only their ratios within a person matter."""
-        if half_life is None or not len(user):
-            return np.ones(len(user))
-        newest = time[np.searchsorted(user, user, "right") - 1]
-        return 0.5 ** np.minimum((newest - time) / (half_life * DAY), 100)
+            self._sums.append([_running_sums(vectors[item], user, time, h) for h in self.half_lives])
 
     def at(self, users: np.ndarray, times: np.ndarray | int | None) -> np.ndarray:
         """Profiles of ``users`` [n] as of ``times`` [n] (or one moment for all; ``None``: after all events): float32 [n, pools, dim].
@@ -73,12 +67,20 @@ class Profiles:
         return out
 
 
-def _running_sums(vectors: np.ndarray, user: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Row k: weighted sum of the rows of k's own person up to and including k: float32 [n, d]. ``user`` ascends."""
-    sums = np.cumsum(vectors * weight[:, None], axis=0, dtype=np.float64)
-    first = np.searchsorted(user, user)
-    before = np.where((first > 0)[:, None], sums[np.maximum(first - 1, 0)], 0)
-    return (sums - before).astype(np.float32)
+def _running_sums(vectors: np.ndarray, user: np.ndarray, time: np.ndarray, half_life: float | None) -> np.ndarray:
+    """Row k: the rows of k's own person up to and including k, each halved for every ``half_life`` days it lies before k: float32 [n, d].
+
+    sum_k = vector_k + ½^(days since event k - 1 / half-life) · sum_{k-1}: all people's second events at once, then all third ones, and so on.
+    ``user`` ascends, ``time`` within a user.
+    """
+    sums = np.array(vectors, np.float32)
+    place = np.arange(len(user)) - np.searchsorted(user, user)  # 0 for a person's first event
+    fade = np.ones(len(user), np.float32)
+    if half_life is not None:
+        fade[1:] = 0.5 ** (np.maximum(np.diff(time), 0) / (half_life * DAY))
+    for rows in np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place)))[1:-1]:
+        sums[rows] += fade[rows, None] * sums[rows - 1]
+    return sums
 
 
 def past_of(log: InteractionLog, until: int | None = None) -> pd.DataFrame:
