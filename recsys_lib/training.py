@@ -40,6 +40,7 @@ def train(
     patience: int = 2,
     amp: bool = False,
     checkpoint: str | Path | None = None,
+    facts: dict[str, Any] | None = None,
     writer: Any = None,
     show_progress: bool = False,
 ) -> list[dict[str, float]]:
@@ -62,14 +63,15 @@ def train(
             best epoch's weights are kept.
         amp: compute in bfloat16 (few CPUs gain by it; a GPU that only emulates it, such as a T4, goes on in float32 with a warning).
         checkpoint: a folder; written after each epoch, read at the start if it is there.
+        facts: what else must be the same when a checkpoint is resumed: the settings behind ``batches`` and ``loss``, by name; JSON-able.
         writer: anything with ``add_scalar(name, value, step)``, such as TensorBoard's SummaryWriter.
 
     Returns:
         One dict an epoch: epoch, loss, gradient (its largest norm), seconds, and value if validated.
 
     Raises:
-        RecsysError: the loss, its gradient or the validation value is not a number any more; with the epoch, the step, and the
-            likely cause. No such step is taken, so no checkpoint holds its weights.
+        RecsysError: the loss, its gradient or the validation value is not a number any more, or a batch does not fit the GPU; with the
+            epoch, the step, and the likely cause. No such step is taken, so no checkpoint holds its weights.
         BadData: there is no batch; the checkpoint is damaged, of another module or made with other settings, with the field that differs.
     """
     device = next(module.parameters()).device
@@ -82,6 +84,7 @@ def train(
     settings = {"epochs": epochs, "lr": lr, "weight_decay": weight_decay, "no_decay": list(no_decay), "warmup": warmup, "seed": seed, "amp": amp}
     settings |= {"validated": validate is not None, "patience": patience, "optimizer": type(stepper).__name__, "clip": clip}
     settings["schedule"] = [round(schedule_of(k / 8), 9) for k in range(8)]
+    settings |= json.loads(json.dumps(facts or {}, default=str))
     history, best = (_resume(Path(checkpoint), module, stepper, settings) if checkpoint else None) or ([], None)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), tqdm(total=epochs, initial=len(history), desc="train", unit="epoch", disable=not show_progress) as bar:
         for epoch in range(len(history), epochs):
@@ -96,13 +99,17 @@ def train(
             for step, batch in enumerate(todo):
                 for group in stepper.param_groups:
                     group["lr"] = lr * schedule_of((epoch * len(todo) + step) / (epochs * len(todo)))
-                with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-                    value = loss(batch)
-                number, where = value.item(), f"in epoch {epoch + 1}, step {step + 1}"
-                if not math.isfinite(number):
-                    raise RecsysError(f"the loss is {number} {where}; lr={lr} is probably too large, or an input is not a number.")
                 stepper.zero_grad()
-                value.backward()
+                where = f"in epoch {epoch + 1}, step {step + 1}"
+                try:
+                    with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+                        value = loss(batch)
+                    number = value.item()
+                    if not math.isfinite(number):
+                        raise RecsysError(f"the loss is {number} {where}; lr={lr} is probably too large, or an input is not a number.")
+                    value.backward()
+                except torch.cuda.OutOfMemoryError as error:  # half a batch would be another training, so that is for a person to decide
+                    raise RecsysError(f"CUDA ran out of memory {where}; use batches of half the size, or device='cpu'.") from error
                 norm = float(nn.utils.clip_grad_norm_(module.parameters(), clip or math.inf))
                 if not math.isfinite(norm):
                     raise RecsysError(f"the loss is {number:.4g} and its gradient {norm} {where}; look for a square root or logarithm of 0, or 0 divided by 0.")

@@ -4,19 +4,21 @@ from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from recsys_lib.data import held_out_scene, temporal_split
+from recsys_lib.data import build_log, held_out_scene, temporal_split
 from recsys_lib.data.sceneworld import make_world
 from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.evaluation import compare, judge
 from recsys_lib.models.popularity import PopularityPrior
-from recsys_lib.models.scene_fusion import SceneFusion
+from recsys_lib.models.scene_fusion import SceneFusion, describe_scenes
 from recsys_lib.profiles import Profiles
+from recsys_lib.recommend import recommend
 from recsys_lib.scenes import MeanGate, PairGates, TextGates
 from recsys_lib.training import step_size, train
 from tests.test_splits import make_log
@@ -52,6 +54,42 @@ def test_what_happens_later_changes_no_earlier_profile():
     planted[only_late] = 1e6  # a token that would shout from any profile it reaches
     people = np.arange(log.n_users)
     np.testing.assert_array_equal(Profiles(log, vectors).at(people, cut), Profiles(log, planted).at(people, cut))
+
+
+HALF_LIVES = (None, 1, 0.01, 1e-4)  # in days; events lie days apart, so the last two forget all but the newest
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7), st.integers(0, 20)), min_size=1, max_size=40),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7), st.integers(0, 4000)), max_size=40),
+    st.integers(1, 21),
+)  # fmt: skip
+def test_no_later_event_changes_an_earlier_profile_by_a_single_bit(early, late, moment):
+    def log_of(rows):  # every person and item once at time 0, so that codes stay
+        return make_log([(0, i, 0) for i in range(8)] + [(u, 0, 0) for u in range(4)] + [(u, i, 86_400 * t) for u, i, t in rows])
+
+    vectors = np.random.default_rng(0).standard_normal((8, 5)).astype(np.float32)
+    now, people = 86_400 * moment, np.arange(4)
+    known = [(u, i, t) for u, i, t in early if t < moment]
+    alone = Profiles(log_of(known), vectors, HALF_LIVES).at(people, now)
+    with_future = Profiles(log_of(known + [(u, i, moment + t) for u, i, t in late]), vectors, HALF_LIVES).at(people, now)
+    np.testing.assert_array_equal(alone, with_future)
+    assert np.isin(np.round(np.linalg.norm(alone, axis=2), 4), (0, 1)).all()
+
+
+def test_a_short_half_life_does_not_lose_an_early_profile_in_a_long_history():
+    """Ten years at a half-life of a day: counted from the newest event, the first weights would be 2 to the power -3650."""
+    log = make_log([(0, i % 8, i * 100 * 86_400) for i in range(8)] + [(1, i, i * 86_400) for i in range(8)])
+    vectors = np.random.default_rng(1).standard_normal((8, 6)).astype(np.float32)
+    got = Profiles(log, vectors, (1,)).at(np.array([0]), 150 * 86_400)[0, 1]  # scene b holds item 1, met on day 100
+    np.testing.assert_allclose(got, vectors[log.events.item[(log.events.user == 0) & (log.events.time == 100 * 86_400)].iloc[0]] / np.linalg.norm(vectors[4]), atol=1e-6)
+
+
+@pytest.mark.parametrize("half_life", [0, -3, float("nan")])
+def test_a_half_life_that_is_none_is_refused(half_life):
+    with pytest.raises(BadData, match="half_lives are .* positive number of days"):
+        Profiles(make_log([(0, 0, 0), (0, 1, 5)]), np.eye(2), (half_life,))
 
 
 def regression(seed=0):
@@ -212,6 +250,20 @@ def test_weights_that_do_not_lie_in_order_in_memory_can_be_saved(tmp_path):
     assert (tmp_path / "checkpoint.safetensors").is_file()
 
 
+def test_facts_of_the_questions_are_part_of_a_checkpoint(tmp_path):
+    module, batches, loss = regression()
+    train(module, batches, loss, epochs=1, checkpoint=tmp_path, facts={"negatives": 40, "windows": (7, 30)})
+    train(module, batches, loss, epochs=1, checkpoint=tmp_path, facts={"negatives": 40, "windows": (7, 30)})
+    with pytest.raises(BadData, match="made with negatives=40, this run has 50"):
+        train(module, batches, loss, epochs=1, checkpoint=tmp_path, facts={"negatives": 50, "windows": (7, 30)})
+
+
+def test_a_batch_too_large_for_the_gpu_stops_with_its_place_and_advice():
+    module, batches, _ = regression()
+    with pytest.raises(RecsysError, match="out of memory in epoch 1, step 1; use batches of half the size"):
+        train(module, batches, lambda rows: (_ for _ in ()).throw(torch.cuda.OutOfMemoryError("CUDA out of memory")))
+
+
 def test_early_stopping_keeps_the_best_epoch():
     module, batches, loss = regression()
     values, kept = iter([1.0, 3.0, 2.0, 2.0, 9.0]), []
@@ -284,6 +336,37 @@ def test_a_scene_held_out_whole_still_gets_scores_that_depend_on_the_person(worl
     model = SceneFusion(vectors, gates, described, cuts=10, epochs=1, negatives=50).fit(split.train, split.until)
     rows = model.score(split.pairs.user.to_numpy()[:50], split.log.scene_code("music"))
     assert np.isfinite(rows).all() and rows.std(0).max() > 1e-4
+
+
+@pytest.mark.parametrize("change", [{"negatives": 60}, {"hide": 0.5}, {"cuts": 7}, {"half_lives": (None, 30)}, {"windows": (7, 14, 30, 90, 180)}])
+def test_scene_fusion_does_not_resume_with_other_settings(world, vectors, tmp_path, change):
+    options = dict(cuts=6, epochs=1, negatives=50)
+    SceneFusion(vectors, **options).fit(world.train, world.until, checkpoint=tmp_path)
+    with pytest.raises(BadData, match=f"made with {next(iter(change))}="):
+        SceneFusion(vectors, **options | change).fit(world.train, world.until, checkpoint=tmp_path)
+    with pytest.raises(BadData, match="made with vectors="):
+        SceneFusion(-vectors, **options).fit(world.train, world.until, checkpoint=tmp_path)
+    with pytest.raises(BadData, match="made with until="):
+        SceneFusion(vectors, **options).fit(world.train, world.until - 1, checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("scenes", [{"name": ["shop", "film"]}, {"name": ["shop", "film"], "description": [None, ""]}, {"name": ["shop", "film"], "description": [np.nan, "  "]}])
+def test_a_scene_without_a_description_is_described_by_its_name(scenes):
+    items = pd.DataFrame({"item_id": list("abcd"), "scene": ["shop", "shop", "film", "film"], "title": "t"})
+    events = pd.DataFrame({"user_id": list("uvuv"), "item_id": list("abcd"), "scene": ["shop", "shop", "film", "film"], "timestamp": [1, 2, 3, 4]})
+    log = build_log(events, items, pd.DataFrame(scenes))
+    assert describe_scenes(log) == ["shop", "film"]
+    model = SceneFusion(np.eye(4, dtype=np.float32), "text", np.zeros((2, 5), np.float32), cuts=1, epochs=1, negatives=5).fit(log)
+    assert np.isfinite(model.score(np.arange(2), 0)).all()  # a description that says nothing still gives a gate
+
+
+def test_a_log_without_events_cannot_be_fitted_and_a_person_without_events_gets_a_list(world, vectors):
+    nobody = world.train.with_events(world.train.events[:0])
+    with pytest.raises(BadData, match="no events"):
+        SceneFusion(vectors).fit(nobody)
+    model = SceneFusion(vectors, cuts=6, epochs=1, negatives=50).fit(world.train, world.until)
+    lists = recommend(model, [0, 1], "music", history=nobody)
+    assert (lists >= 0).all() and (lists[0] == lists[1]).all()
 
 
 def test_wrong_inputs_are_named(world, vectors):

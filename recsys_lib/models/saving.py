@@ -29,6 +29,20 @@ def fingerprint(log: InteractionLog) -> str:
     return blake2b("\n".join([*log.scenes[NAME], lines]).encode(), digest_size=16).hexdigest()
 
 
+def digest_of(array: np.ndarray) -> str:
+    """One word for the content of an array."""
+    return blake2b(np.ascontiguousarray(array).tobytes(), digest_size=8).hexdigest()
+
+
+def options(model: Any) -> dict[str, Any]:
+    """The arguments a model was made with and keeps, those of its base classes too: all but its arrays, its tower and its device."""
+    left_out, named = ("self", "device", "tower", *ARRAYS), (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    asked = [inspect.signature(cls.__init__).parameters.items() for cls in type(model).__mro__]
+    names = dict.fromkeys(name for arguments in asked for name, argument in arguments if argument.kind in named and name not in left_out)
+    kept = {name: "kind" if name == "gates" else name for name in names}
+    return {name: getattr(model, attribute) for name, attribute in kept.items() if hasattr(model, attribute)}
+
+
 def save(model: Any, folder: str | Path) -> Path:
     """Write a fitted model. The weights' file is named by its content and the JSON, which names it, comes last: a reader finds the old system or the new one.
 
@@ -44,9 +58,8 @@ def save(model: Any, folder: str | Path) -> Path:
     tensors |= {name: torch.from_numpy(np.asarray(getattr(model, name), np.float32)) for name in ARRAYS if getattr(model, name) is not None}
     content = write_tensors({name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()})
     digest = blake2b(content, digest_size=16).hexdigest()
-    options = [name for name in inspect.signature(type(model).__init__).parameters if name not in ("self", "device", "tower", *ARRAYS)]
     facts = {
-        "format": FORMAT, "system": type(model).__name__, "options": {name: getattr(model, "kind" if name == "gates" else name) for name in options},
+        "format": FORMAT, "system": type(model).__name__, "options": options(model),
         "until": model.until, "log": model.log.name, "scenes": model.log.scenes[NAME].tolist(), "items": model.log.n_items, "item table": fingerprint(model.log),
         "weights": f"weights-{digest[:12]}.safetensors", "digest": digest, "epochs": model.log_,
     }  # fmt: skip

@@ -142,6 +142,7 @@ class SceneFusion:
 
         settings = {"epochs": self.epochs, "lr": self.lr, "weight_decay": self.weight_decay, "no_decay": ("gates.mean", "tower.mean", "log_tau", "beta", "new"), "seed": self.seed}
         settings |= {"validate": validate if validation is not None else None, "show_progress": show_progress}
+        settings["facts"] = saving.options(self) | {"until": self.until, "events": len(log.events), "vectors": saving.digest_of(self.vectors)}
         self.log_ = train(self.net, batches, loss, **settings | training)
         self._read_things()
         return self
@@ -245,4 +246,4 @@ class SceneFusion:
 def describe_scenes(log: InteractionLog) -> list[str]:
     """A text for each scene: its name and, where there is one, its description."""
     texts = log.scenes[DESCRIPTION].fillna("").tolist() if DESCRIPTION in log.scenes else [""] * log.n_scenes
-    return [f"{name}. {text}" if text else name for name, text in zip(log.scenes[NAME], texts, strict=True)]
+    return [f"{name}. {text.strip()}" if text.strip() else name for name, text in zip(log.scenes[NAME], texts, strict=True)]
