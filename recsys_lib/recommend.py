@@ -56,19 +56,20 @@ def recommend(
         int64 [n, k]: item codes, best first; -1 where nothing more is allowed.
 
     Raises:
-        BadData: k below 1, a rule or scores of a wrong length, a score that is not a number.
+        BadData: k below 1, an unknown user or scene, a rule or scores of a wrong length, a score that is not a number.
     """
     if k < 1:
         raise BadData(f"k is {k}; ask for at least one item.")
-    log, users = history if history is not None else log_of(model), np.asarray(users, np.int64).ravel()
-    scene = log.scene_code(scene)
+    log = history if history is not None else log_of(model)
+    users, scene = log.user_codes(np.asarray(users, np.int64).ravel()), log.scene_code(scene)
     items = log.scene_items(scene)
     scores = np.array(model.score(users, scene, history), np.float32)
     check_scores(scores, users, log, scene)
     scores[:, ~allowed(log, items, allow)] = -np.inf
     if without_seen:
-        rows = log.matrix()[users][:, items].tocoo()
-        scores[rows.row, rows.col] = -np.inf
+        row, item = log.items_of(users)
+        here = (item >= items[0]) & (item <= items[-1]) if len(items) else np.zeros(len(item), bool)
+        scores[row[here], item[here] - items[:1]] = -np.inf
     order = tie_order(items)  # top_k gives of equal scores the lower position, so positions follow the hash
     best = top_k(scores[:, order], k)
     return np.where(best < 0, -1, items[order][best]) if len(items) else best

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recsys_lib.data import build_log, load, temporal_split
 from recsys_lib.data.splits import hash64
@@ -14,6 +16,7 @@ from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
 from recsys_lib.models.popularity import Popularity, PopularityPrior
 from recsys_lib.recommend import as_text, calibrate, explore, limit, log_of, miscalibration, mmr, recommend
+from tests.test_splits import make_log
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,35 @@ def test_ties_seen_rules_and_a_short_catalogue(small):
     assert recommend(flat, [], "shop").shape == (0, 10)
     other = small.with_events(small.events.assign(item=[1, 5]))
     assert 1 not in recommend(flat, [0], "shop", history=other)[0] and 0 in recommend(flat, [0], "shop", history=other)[0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9), st.integers(0, 30)), min_size=1, max_size=60), st.lists(st.integers(0, 5), max_size=9))
+def test_what_people_have_is_found_as_in_a_matrix_of_the_whole_log(rows, asked):
+    log = make_log([(u, 0, 40) for u in range(6)] + rows)
+    row, item = log.items_of(np.array(asked, int))
+    got = np.zeros((len(asked), log.n_items))
+    got[row, item] += 1
+    np.testing.assert_array_equal(got, log.matrix().toarray()[asked].reshape(got.shape))
+    assert (np.diff(row) >= 0).all() and len(row) == got.sum()
+    assert log.with_events(log.events[:0]).items_of(np.array(asked, int))[1].size == 0  # another log finds its own
+
+
+def test_recommending_looks_at_nobody_else(split, monkeypatch):
+    model = Mix(PopularityPrior(), ItemKNN()).fit(split.train, split.until)
+    monkeypatch.setattr(type(split.train), "matrix", lambda *_: pytest.fail("a matrix of the whole log was built for one person"))
+    assert (recommend(model, [3], "music") >= 0).all()
+
+
+def test_unknown_people_and_scenes_are_named(split, small):
+    model = Popularity().fit(split.train)
+    for users in ([-1], [split.log.n_users], [0, 10**9]):
+        with pytest.raises(BadData, match="user code .* is unknown"):
+            recommend(model, users, 0)
+        with pytest.raises(BadData, match="user code .* is unknown"):
+            recommend(Fixed(split.train, np.zeros(len(split.log.scene_items(0)))), users, 0)
+    with pytest.raises(BadData, match="no scene 'garden'; its scenes are shop, film"):
+        recommend(Fixed(small, np.zeros(5)), [0], "garden")
 
 
 def test_bad_input_is_named(small):

@@ -8,6 +8,7 @@ So the items of one scene are consecutive codes, and ``scene_items(s)`` is a pla
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -102,6 +103,29 @@ class InteractionLog:
         """Events as a sparse user × item matrix: float32 [n_users, n_items]; ones, or ``weights`` [n_events]."""
         data = np.ones(len(self.events), np.float32) if weights is None else np.asarray(weights, np.float32)
         return sp.csr_matrix((data, (self.events[USER], self.events[ITEM])), shape=(self.n_users, self.n_items))
+
+    @cached_property
+    def _by_user(self) -> tuple[np.ndarray, np.ndarray]:
+        """Items person by person, and where each person's begin: int32 [n_events], int64 [n_users + 1]. Made once; a log is never changed in place."""
+        user = self.events[USER].to_numpy()
+        items = self.events[ITEM].to_numpy()[np.argsort(user, kind="stable")]
+        return items, np.concatenate([[0], np.cumsum(np.bincount(user, minlength=self.n_users))])
+
+    def items_of(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What these people did, in any scene, without a look at anybody else's events.
+
+        Args:
+            users: user codes [n].
+
+        Returns:
+            Two int64 arrays, one entry an event: the position in ``users``, ascending, and the item code, oldest first.
+        """
+        items, start = self._by_user
+        users = np.asarray(users, np.int64)
+        size = start[users + 1] - start[users]
+        row = np.repeat(np.arange(len(users)), size)
+        within = np.arange(len(row)) - np.repeat(np.cumsum(size) - size, size)
+        return row, items[start[users][row] + within].astype(np.int64)
 
     def with_events(self, events: pd.DataFrame) -> InteractionLog:
         """The same people, items and scenes with other events."""
