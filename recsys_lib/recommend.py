@@ -14,10 +14,9 @@ import numpy as np
 import pandas as pd
 
 from recsys_lib.data.log import CATEGORIES, TITLE, InteractionLog
-from recsys_lib.data.splits import hash64, tie_order
+from recsys_lib.data.splits import hash64
 from recsys_lib.errors import BadData
 from recsys_lib.evaluation import check_scores
-from recsys_lib.metrics import top_k
 
 Rule = np.ndarray | Callable[[pd.DataFrame], Any]
 
@@ -70,9 +69,19 @@ def recommend(
         row, item = log.items_of(users)
         here = (item >= items[0]) & (item <= items[-1]) if len(items) else np.zeros(len(item), bool)
         scores[row[here], item[here] - items[:1]] = -np.inf
-    order = tie_order(items)  # top_k gives of equal scores the lower position, so positions follow the hash
-    best = top_k(scores[:, order], k)
-    return np.where(best < 0, -1, items[order][best]) if len(items) else best
+    return np.stack([first_k(row, items, k) for row in scores]) if len(users) else np.full((0, k), -1)
+
+
+def first_k(scores: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
+    """The k best of one person's ``scores`` [n], equal ones by hash: int64 [k], item codes, -1 for an empty place. Only what can stand in the list is sorted."""
+    best = np.full(k, -1)
+    if len(items) == 0:
+        return best
+    edge = np.partition(scores, -k)[-k] if k < len(items) else -np.inf  # the k-th score; its equals wait in the order of their hash
+    found = np.flatnonzero((scores >= edge) & (scores > -np.inf))
+    found = items[found[np.lexsort((hash64(items[found]), -scores[found]))[:k]]]
+    best[: len(found)] = found
+    return best
 
 
 def allowed(log: InteractionLog, items: np.ndarray, rule: Rule | None) -> np.ndarray:

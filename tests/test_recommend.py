@@ -15,7 +15,7 @@ from recsys_lib.evaluation import judge
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
 from recsys_lib.models.popularity import Popularity, PopularityPrior
-from recsys_lib.recommend import as_text, calibrate, explore, limit, log_of, miscalibration, mmr, recommend
+from recsys_lib.recommend import as_text, calibrate, explore, first_k, limit, log_of, miscalibration, mmr, recommend
 from tests.test_splits import make_log
 
 
@@ -74,6 +74,15 @@ def test_what_people_have_is_found_as_in_a_matrix_of_the_whole_log(rows, asked):
     np.testing.assert_array_equal(got, log.matrix().toarray()[asked].reshape(got.shape))
     assert (np.diff(row) >= 0).all() and len(row) == got.sum()
     assert log.with_events(log.events[:0]).items_of(np.array(asked, int))[1].size == 0  # another log finds its own
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0, np.inf]), max_size=30), st.integers(1, 12), st.integers(0, 10**6))
+def test_the_first_k_are_those_of_a_whole_sort(scores, k, first):
+    items, x = np.arange(first, first + len(scores)), np.array(scores, np.float32)
+    whole = items[np.lexsort((hash64(items), -x))]
+    whole = whole[x[whole - first] > -np.inf][:k]
+    assert first_k(x, items, k).tolist() == [*whole, *[-1] * (k - len(whole))]
 
 
 def test_recommending_looks_at_nobody_else(split, monkeypatch):
