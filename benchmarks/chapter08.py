@@ -264,13 +264,13 @@ def decoder(pairs: int, first: int, top: int, few: int, most: int) -> None:
 
     jobs = {
         "sharing": lambda: sharing(decoder, asked, base, 4, first),
-        "pointwise": lambda: way({"how": "pointwise"}, asked, first),
-        "half base, half pointwise": lambda: way({"how": "pointwise", "weight": 0.5}, asked, first),
         "places": lambda: places(writer, others, base, most),
         "opinion": lambda: opinion(writer, hashed_pairs(split, 5 * most), base, 5 * most),
         "hostile": lambda: hostile(writer, others, base, most),
-        "listwise": lambda: way({"how": "listwise"}, replace(asked, pairs=asked.pairs.head(few), positives=asked.positives[:few]), 10),
+        "pointwise": lambda: way({"how": "pointwise"}, asked, first),
+        "half base, half pointwise": lambda: way({"how": "pointwise", "weight": 0.5}, asked, first),
         "choice": lambda: way({"how": "choice"}, asked, top),
+        "listwise": lambda: way({"how": "listwise"}, replace(asked, pairs=asked.pairs.head(few), positives=asked.positives[:few]), 10),
         "choice, 3 orders": lambda: way({"how": "choice", "orders": 3}, asked, top),
     }
     print("base", plain.value(item="all"), flush=True)
