@@ -360,6 +360,14 @@ def test_a_scene_without_a_description_is_described_by_its_name(scenes):
     assert np.isfinite(model.score(np.arange(2), 0)).all()  # a description that says nothing still gives a gate
 
 
+def test_a_moment_with_a_single_event_is_a_batch_of_one(world, vectors):
+    log = world.train
+    newest = log.events.index[-1:]
+    alone = log.with_events(log.events[(log.events.time < log.events.time.max() - 60 * 86_400) | log.events.index.isin(newest)])
+    model = SceneFusion(vectors, cuts=6, epochs=1, negatives=50).fit(alone, int(log.events.time.max()) + 1)
+    assert np.isfinite(model.score(np.arange(3), 0)).all()
+
+
 def test_a_log_without_events_cannot_be_fitted_and_a_person_without_events_gets_a_list(world, vectors):
     nobody = world.train.with_events(world.train.events[:0])
     with pytest.raises(BadData, match="no events"):

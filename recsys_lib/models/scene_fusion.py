@@ -133,7 +133,8 @@ class SceneFusion:
 
         def loss(batch: tuple[int, int, torch.Tensor]) -> torch.Tensor:
             k, s, rows = batch
-            pools = torch.from_numpy(self.past().at(user[asked[rows]], time[asked[rows]]))
+            at = asked[rows.numpy()]  # a tensor of one number would index like a number
+            pools = torch.from_numpy(self.past().at(user[at], time[at]))
             return self._loss(pools.to(self.device), target[rows].to(self.device), int(s), *states[k])
 
         def validate() -> float:
