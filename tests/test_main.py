@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,9 @@ WORDS = {"shop": ["tea", "whisk", "kettle", "apron", "oats", "spoon"], "film": [
 
 
 def vectors_of_words(log, **options):
-    """Stands in for the language model: one number a word, so that nothing is fetched."""
-    words = sorted({word for title in log.items["title"] for word in title.split()})
-    x = np.array([[word in title.split() for word in words] for title in log.items["title"]], np.float32)
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
+    """Stands in for the language model, so that nothing is fetched: a title is the words it holds, each in one of 32 places."""
+    x = np.array([np.bincount([crc32(word.encode()) % 32 for word in title.split()], minlength=32) for title in log.items["title"]], np.float32)
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1)
 
 
 @pytest.fixture
