@@ -91,3 +91,27 @@ def next_steps(answer):
     if dict(answer([1, 2, 1, 2], [1, 2, 3, 4])).get((1, 2)) != 2:
         return "1 to 2 happens twice in the sequence 1, 2, 1, 2 and should count 2."
     return None
+
+
+@exercise("03-5")
+def choose_window(answer):
+    """A window chosen on the last days before T, counted up to the start of these days."""
+
+    def log(days):
+        return np.repeat(np.array(list(days)) * DAY, [len(items) for items in days.values()]), np.concatenate(list(days.values()))
+
+    T = 100 * DAY  # and the questions are those of days 90 to 99
+    time, item = log({50: [3] * 5, 88: [1] * 3, 95: [3] * 4 + [2] * 7, 99: [3] * 4})
+    got = answer(time, item, 5, T, (6, 60), 10)
+    if np.ndim(got) or got not in (6, 60):
+        return f"the answer is {got!r}; one of the windows, 6 or 60, was asked for."
+    if got == 6:
+        return "the 6-day window won by events that are among the questions: count up to the start of the last `days` days, and ask about what follows."
+    if answer(np.append(time, np.full(60, T)), np.append(item, np.full(60, 1)), 5, T, (6, 60), 10) != 60:
+        return "events at or after T changed the choice: the questions end before T."
+    got = answer(*log({10: [3] * 9, 88: [1] * 4, 93: [2] * 6, 95: [1] * 3 + [2] * 2}), 5, T, (5, 30, 120), 10)
+    if got == 120:
+        return "all time won, though nobody took its bestseller in the last 10 days: judge each window by what came in the days before T."
+    if got != 5:
+        return "5 and 30 days name the same bestseller here: is the 5-day window the 5 days before the questions begin, and do you take the shortest of equals?"
+    return None

@@ -87,3 +87,35 @@ def remembers(answer):
     if abs(float(got) - 0.625) > 1e-9:
         return "compare pair by pair: of four texts, two are likelier after their own start, one ties, one is not; what share is that?"
     return None
+
+
+@exercise("04-5")
+def smooth_inverse_frequency(answer):
+    """SIF: rare tokens weigh more, the first common direction goes."""
+    table = np.random.default_rng(3).normal(size=(6, 4)) + np.array([2.0, 0, 0, 0])
+    docs = [[0, 0, 1], [0, 2], [0, 3, 3, 4], [0, 5], [0, 1, 2]]
+    a, count = 0.05, np.bincount(np.concatenate(docs), minlength=6)
+    weight = a / (a + count / count.sum())
+
+    def right(weight, direction=True, centre=False):
+        v = np.stack([(weight[d, None] * table[d]).mean(0) for d in docs])
+        if centre:
+            return v - v.mean(0)
+        first = np.linalg.svd(v, full_matrices=False)[2][0]
+        return v - np.outer(v @ first, first) if direction else v
+
+    got = np.asarray(answer([list(d) for d in docs], table.copy(), a), float)
+    if got.shape != (5, 4):
+        return f"the result has shape {got.shape}; one vector for each of the 5 texts, (5, 4), was asked for."
+    if np.allclose(got, right(weight), atol=1e-6):
+        return None
+    if np.allclose(got, right(weight, direction=False), atol=1e-6):
+        return "the weights are right and the common direction is still there: subtract from each vector its part along the first right singular vector."
+    if np.allclose(got, right(np.ones(6)), atol=1e-6):
+        return "every token weighs the same, so the token that stands in all texts is as loud as the one that tells them apart: use a / (a + p)."
+    if np.allclose(got, right(weight, centre=True), atol=1e-6):
+        return "you subtracted the mean vector; the first direction of the vectors as they are was asked for, without centring."
+    texts = np.array([sum(k in d for d in docs) for k in range(6)])
+    if np.allclose(got, right(a / (a + texts / len(docs))), atol=1e-6):
+        return "p is a token's share of all tokens, not the share of texts that it stands in."
+    return "the values differ; each text is the plain mean over its tokens of weight times vector (repeated tokens count again), then the first direction goes."

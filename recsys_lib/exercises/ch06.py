@@ -101,3 +101,24 @@ def seesaw(answer):
     if calm[1]:
         return "where every scene gains there is no seesaw; it takes at least one gain and at least one loss."
     return None
+
+
+@exercise("06-5")
+def where_they_swap(answer):
+    """Positive S at which S · x + prior changes its order."""
+    x, prior = np.array([2.0, 1.0, 1.0, 0.0, 3.0]), np.array([0.0, 0.5, 1.0, 2.0, 3.0])
+    got = np.asarray(answer(x.copy(), prior.copy()), float)
+    right = np.array([0.5, 1.0, 1.5])  # three pairs meet at 1; (1, 2) never; the pairs with the last item at negative values
+    if got.ndim != 1:
+        return f"the result has shape {got.shape}; a list or a one-dimensional array of values of S was asked for."
+    if not np.isfinite(got).all():
+        return "there are nan or inf in the result: items with equal x never change places, so they give no value at all."
+    if (got <= 0).any():
+        return "only positive values of S were asked for; at a negative or zero crossing the two do not change places for any S > 0."
+    if len(got) > len(right) and np.allclose(np.unique(got.round(9)), right):
+        return "each value should stand once: several pairs may meet at the same S, and a pair is the same in both orders."
+    if len(got) == len(right) and np.allclose(np.sort(got), right):
+        return None if np.allclose(got, right) else "the values are right and their order is not: the smallest S first."
+    if len(got) and np.allclose(np.sort(1 / got), right[: len(got)], atol=1e-6):
+        return "your fractions are upside down: S (x_i - x_j) = prior_j - prior_i, and S is what is asked for."
+    return "items i and j meet where S x_i + prior_i = S x_j + prior_j; solve this for S, for every pair with different x, and keep what is positive."

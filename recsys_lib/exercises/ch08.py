@@ -121,3 +121,35 @@ def title_is_data(answer):
     if len(answer("x" * 500)) != 62:
         return "an enormous title should be cut to `most` characters between its quotation marks."
     return None
+
+
+@exercise("08-6")
+def worth_of_another(answer):
+    """Inverse propensity estimate of another ranker, with a standard error over visits."""
+    visit = np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    wanted = np.array([1, 1, 1, 0, 0, 0, 1, 1], bool)
+    clicked = np.array([1, 1, 0, 1, 1, 0, 1, 0])
+    p = np.array([0.5, 0.25, 0.5, 0.5, 0.5, 0.5, 0.25, 0.5])
+    got = answer(visit, wanted, clicked, p, 6)
+    if not isinstance(got, tuple) or len(got) != 2:
+        return "two numbers were asked for, the mean and its standard error, as a tuple."
+    each = np.bincount(visit, wanted * clicked / p, 6)  # 6, 0, 0, 4, 0, 0: the last two visits saw no explored place
+    mean, error = (float(g) for g in got)
+    if np.isclose(mean, (clicked / p).sum() / 6):
+        return "all clicks were counted; only those on what the other ranker would have shown in that place say anything about it."
+    if np.isclose(mean, 3 / 6):
+        return "the clicks were not weighed: each stands for 1 / propensity clicks, those of the visits in which the draw fell otherwise."
+    if np.isclose(mean, each.sum() / wanted.sum()) or np.isclose(mean, each.sum() / len(visit)):
+        return "you divided by a number of places; the mean is over all n_visits, also those in which the two rankers never agreed."
+    if np.isclose(mean, each.sum() / 4):
+        return "a visit without an explored place is a visit as well: it counts 0, and the divisor is n_visits."
+    if not np.isclose(mean, each.mean()):
+        return f"the mean is {mean:.3f}; the weighed clicks of the six visits are 6, 0, 0, 4, 0 and 0."
+    rows = wanted * clicked / p
+    if np.isclose(error, rows.std() / np.sqrt(len(rows))) or np.isclose(error, rows.std(ddof=1) / np.sqrt(len(rows))):
+        return "this error treats places of one visit as independent; sum them within each visit first, then take the spread over visits."
+    if np.isclose(error, each.std()) or np.isclose(error, each.std(ddof=1)):
+        return "this is the spread of single visits; the error of their mean is that divided by the root of n_visits."
+    if not (np.isclose(error, each.std() / np.sqrt(6)) or np.isclose(error, each.std(ddof=1) / np.sqrt(6))):
+        return "the standard error is the standard deviation of the visits' sums, divided by the root of n_visits."
+    return None

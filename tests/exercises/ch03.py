@@ -50,7 +50,18 @@ def next_steps(items, times):
     return count
 
 
-RIGHT = {"03-1": [recent], "03-2": [cosine], "03-3": [ease], "03-4": [next_steps]}
+def choose(time, item, n_items, T, windows, days, until=0, after=False, longest=False):
+    cut = T - days * DAY
+    asked = item[(time >= cut) & ((time < T) | after)]
+
+    def worth(w):
+        counts = np.bincount(item[(time < cut + until * DAY) & (time >= cut + until * DAY - w * DAY)], minlength=n_items)
+        return np.mean(asked == counts.argmax())
+
+    return max(sorted(windows, reverse=longest), key=worth)
+
+
+RIGHT = {"03-1": [recent], "03-2": [cosine], "03-3": [ease], "03-4": [next_steps], "03-5": [choose]}
 WRONG = {
     "03-1": [(with_the_future, "time < T"), (of_all_time, "before the window"), (from_last_event, "must end at T")],
     "03-2": [(lambda x: cosine(x, diagonal=True), "vote for itself"), (lambda x: cosine(x, root=False), "square root is missing"),
@@ -59,4 +70,6 @@ WRONG = {
              (lambda x, lam: ease(x, lam, sign=1), "sign")],
     "03-4": [(lambda items, times: Counter(zip(items, items[1:], strict=False)), "equal times"),
              (lambda items, times: Counter((i, j) for i, a in zip(items, times, strict=True) for j, b in zip(items, times, strict=True) if a < b), "two steps")],
+    "03-5": [(lambda *x: choose(*x, until=x[5]), "among the questions"), (lambda *x: choose(*x, after=True), "end before T"),
+             (lambda *x: choose(*x, longest=True), "shortest of equals"), (lambda t, i, n, T, w, d: max(w), "all time won")],
 }  # fmt: skip

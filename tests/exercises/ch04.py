@@ -31,7 +31,18 @@ def remembers(own, other):
     return float(np.mean((own > other) + 0.5 * (own == other)))
 
 
-RIGHT = {"04-1": [pool], "04-2": [whitened], "04-3": [read_for], "04-4": [remembers]}
+def sif(docs, table, a, rare=True, direction=True, centre=False, of_texts=False):
+    count = np.bincount(np.concatenate(docs), minlength=len(table))
+    p = count / count.sum() if not of_texts else np.array([np.mean([k in d for d in docs]) for k in range(len(table))])
+    weight = a / (a + p) if rare else np.ones(len(table))
+    v = np.stack([(weight[d, None] * table[d]).mean(0) for d in docs])
+    if centre:
+        return v - v.mean(0)
+    first = np.linalg.svd(v, full_matrices=False)[2][0]
+    return v - np.outer(v @ first, first) if direction else v
+
+
+RIGHT = {"04-1": [pool], "04-2": [whitened], "04-3": [read_for], "04-4": [remembers], "04-5": [sif]}
 WRONG = {
     "04-1": [(lambda h, m: unit(h.mean(1)), "padding was averaged in"), (lambda h, m: unit(h[:, 0]), "first token alone"),
              (lambda h, m: (h * m[:, :, None]).sum(1) / m.sum(1)[:, None], "length is not"), (lambda h, m: unit((h * m[:, :, None]).sum(2)), "axis 1")],
@@ -40,4 +51,6 @@ WRONG = {
     "04-3": [(lambda v, h, i: read_for(v, h, i, each=False), "ten times as long"), (lambda v, h, i: v[i] @ v[h].mean(0), "cannot exceed 1"),
              (lambda v, h, i: unit(v[i]) @ unit(unit(v)[h].mean(0)) if len(h) else np.full(len(i), np.nan), "without history")],
     "04-4": [(lambda a, b: float(np.mean(a > b)), "as a miss"), (lambda a, b: float(np.mean(a >= b)), "as a hit"), (lambda a, b: float((a - b).mean()), "pair by pair")],
+    "04-5": [(lambda *x: sif(*x, rare=False), "every token weighs the same"), (lambda *x: sif(*x, direction=False), "still there"),
+             (lambda *x: sif(*x, centre=True), "without centring"), (lambda *x: sif(*x, of_texts=True), "share of all tokens")],
 }  # fmt: skip

@@ -46,7 +46,17 @@ def without_one(e, read, write, mean):
     return mean * ((a * b) @ write.T)
 
 
-RIGHT = {"06-1": [ranking], "06-2": [gated], "06-3": [from_text], "06-4": [seesaw]}
+def swaps(x, prior, positive=True, once=True, flat=False, upside=False):
+    i, j = np.triu_indices(len(x), 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        S = (prior[j] - prior[i]) / (x[i] - x[j])
+        S = 1 / S if upside else S
+    S = S if flat else S[x[i] != x[j]]
+    S = S[S > 0] if positive else S
+    return np.unique(S) if once else np.sort(S)
+
+
+RIGHT = {"06-1": [ranking], "06-2": [gated], "06-3": [from_text], "06-4": [seesaw], "06-5": [swaps, lambda x, prior: swaps(x, prior).tolist()]}
 WRONG = {
     "06-1": [(lambda x, S, tie: ranking(x, 1, tie), "sign of S was lost"), (lambda x, S, tie: ranking(x, 1, tie)[:: 1 if S >= 0 else -1], "ties round"),
              (lambda x, S, tie: np.argsort(-S * x, kind="stable"), "not the position"), (lambda x, S, tie: ranking(x, S or 1, tie), "all items tie")],
@@ -54,4 +64,6 @@ WRONG = {
              (lambda p, g, t: (p * g[t]).mean(1), "so sum"), (lambda p, g, t: p[:, t] * g[t, t], "elsewhere has gates"), (lambda p, g, t: (p * g[t]).sum(2), "axis 1")],
     "06-3": [(added, "multiply them"), (without_one, "the 1 is missing")],
     "06-4": [(on_average, "hides it"), (sums, "take means"), (lambda b, a, s: seesaw(a, b, s), "turned round"), (lambda b, a, s: (seesaw(b, a, s)[0], True), "no seesaw")],
+    "06-5": [(lambda x, p: swaps(x, p, positive=False), "only positive"), (lambda x, p: swaps(x, p, once=False), "stand once"), (lambda x, p: swaps(x, p, flat=True), "equal x"),
+             (lambda x, p: swaps(x, p, upside=True), "upside down"), (lambda x, p: swaps(x, p)[::-1], "smallest S first")],
 }  # fmt: skip

@@ -78,7 +78,14 @@ def once(title, most=60):
     return '"' + " ".join(title.replace('"', "'").replace("<|", "").replace("|>", "").split())[:most] + '"'
 
 
-RIGHT = {"08-1": [best], "08-2": [diverse], "08-3": [rates], "08-4": [search], "08-5": [safe]}
+def worth(visit, wanted, clicked, propensity, n_visits, agree=True, weigh=True, visits=None, rows=False, mean=True):
+    gain = (wanted if agree else 1) * clicked / (propensity if weigh else 1)
+    each = np.bincount(visit, gain, n_visits)
+    spread = gain.std() / np.sqrt(len(gain)) if rows else each.std() / (np.sqrt(n_visits) if mean else 1)
+    return each.sum() / (visits or n_visits), spread
+
+
+RIGHT = {"08-1": [best], "08-2": [diverse], "08-3": [rates], "08-4": [search], "08-5": [safe], "08-6": [worth]}
 WRONG = {
     "08-1": [(cut_first, "before you cut"), (catalogue_order, "smaller hash64"), (positions, "these are positions"), (with_seen, "has already")],
     "08-2": [(lambda s, m, k, t: diverse(s, m, k, t, of=np.mean), "mean similarity hides"), (lambda s, m, k, t: diverse(s, m, k, t, sign=1), "with a minus"),
@@ -86,4 +93,6 @@ WRONG = {
     "08-3": [(per_show, "clicks per show"), (weighed_per_show, "divide by n_people")],
     "08-4": [(everywhere, "exact search"), (far_cells, "closed cell")],
     "08-5": [(once, "look again"), (lambda t, most=60: f'"{t[:most]}"', "closes the quotation")],
+    "08-6": [(lambda *x: worth(*x, agree=False), "would have shown"), (lambda *x: worth(*x, weigh=False), "not weighed"), (lambda *x: worth(*x, visits=x[1].sum()), "number of places"),
+             (lambda *x: worth(*x, visits=len(np.unique(x[0]))), "is a visit as well"), (lambda *x: worth(*x, rows=True), "within each visit"), (lambda *x: worth(*x, mean=False), "root of n_visits")],
 }  # fmt: skip
