@@ -6,7 +6,7 @@ export PYTHONHASHSEED := 0
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env cache book test quick notebooks lint clean
+.PHONY: help env cache book test quick notebooks instructor lint clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -27,8 +27,12 @@ test: env  ## lint, notebooks, unit tests, all chapters
 quick: env  ## the inner loop: lint, unit tests, chapters touched since the last commit
 	@$(PY) -m tools.run_tests --quick
 
-notebooks: env  ## make chapters/*.ipynb from chapters/*.md
+notebooks: env  ## make chapters/*.ipynb from chapters/*.md, and the table of exercises
 	@$(PY) -m tools.make_notebooks
+	@$(PY) -m tools.exercise_table
+
+instructor: env  ## make the notebooks with solutions, in _build/instructor
+	@$(PY) -m tools.make_notebooks --instructor
 
 lint: env  ## ruff
 	@$(PY) -m ruff check .

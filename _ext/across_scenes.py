@@ -1,6 +1,6 @@
 """The book's own directives, closed solutions, alt text and a number for every figure, and the run time each page measured.
 
-Directives: ``front``, ``predict``, ``exercise``, ``hint``, ``solution``; how to write them is told in CONTRIBUTING.md.
+Directives: ``front``, ``predict``, ``quiz``, ``answer``, ``exercise``, ``hint``, ``solution``; how to write them is told in CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tools.flatten import exercise_number, lit
+from tools.flatten import RIGHT, WRONG, exercise_number, lit, quiz_head
 
 LOGGER = logging.getLogger(__name__)
 
@@ -103,6 +103,54 @@ class Exercise(Box):
         return [nodes.paragraph("", "", *inline, classes=["exercise-facts"]), *messages]
 
 
+class details(nodes.General, nodes.Element):
+    """One answer of a quiz: HTML's own disclosure, which needs no script and answers to the keyboard."""
+
+
+class summary(nodes.General, nodes.TextElement):
+    """The line of an answer that is always seen."""
+
+
+class Quiz(Box):
+    """A question with answers to open; each tells why it is right or what it mistakes."""
+
+    required_arguments = 1
+    optional_arguments = 0
+    classes = ("quiz",)
+
+    def title(self) -> str:
+        """``Question 1, explain: Kind judges``."""
+        return quiz_head(self.arguments[0])
+
+    def run(self) -> list[nodes.Node]:
+        """The box, its answers lettered."""
+        [box] = super().run()
+        for letter, head in zip("ABCDEF", box.findall(summary), strict=False):
+            head.insert(0, nodes.strong("", f"{letter}. "))
+        return [box]
+
+
+class Answer(SphinxDirective):
+    """One answer, closed: its words, and behind them whether it is right and why."""
+
+    has_content = True
+    required_arguments = 1
+    final_argument_whitespace = True
+    option_spec = {"right": directives.flag}
+
+    def run(self) -> list[nodes.Node]:
+        """The disclosure."""
+        box = details()
+        self.set_source_info(box)
+        inline, messages = self.state.inline_text(self.arguments[0], self.lineno)
+        box += [summary("", "", *inline), *messages]
+        self.state.nested_parse(self.content, self.content_offset, box)
+        verdict = [nodes.strong("", RIGHT if "right" in self.options else WRONG), nodes.Text(" ")]
+        if len(box) > 1 and isinstance(box[1], nodes.paragraph):
+            box[1][:0] = verdict
+        return [box]
+
+
 class runtime(nodes.General, nodes.Element):
     """A place for the seconds this page took."""
 
@@ -179,11 +227,18 @@ def offer_notebook(app: Sphinx, page: str, template: str, context: dict, doctree
         shutil.copyfile(source, target)
 
 
+def tags(start: str, end: str) -> tuple:
+    """Visitors of a node that is one HTML element."""
+    return (lambda writer, node: writer.body.append(start)), (lambda writer, node: writer.body.append(end))
+
+
 def setup(app: Sphinx) -> dict:
     """Register everything with Sphinx."""
     app.add_node(runtime)
+    app.add_node(details, html=tags('<details class="answer">', "</details>\n"))
+    app.add_node(summary, html=tags("<summary>", "</summary>\n"))
     for name, directive in (
-        ("front", Front), ("predict", Predict), ("exercise", Exercise), ("hint", Hint), ("solution", Solution),
+        ("front", Front), ("predict", Predict), ("quiz", Quiz), ("answer", Answer), ("exercise", Exercise), ("hint", Hint), ("solution", Solution),
     ):  # fmt: skip
         app.add_directive(name, directive, override=True)
     app.add_transform(CloseSolutions)

@@ -53,6 +53,19 @@ for _ in tqdm(range(2), desc="a bar", disable=False):
 plotting.lines([1, 2], {"a": [1, 2]});
 ```
 
+::::{quiz} 97-q1 predict Twice
+What is twice three?
+
+:::{answer} $6$
+:right:
+It is.
+:::
+
+:::{answer} $33$
+That is a three beside a three.
+:::
+::::
+
 ::::{exercise} 97-1 Double
 :level: 1
 :minutes: 1
@@ -108,6 +121,7 @@ def test_a_good_book_builds(root):
     assert '<b class="lit">S</b>' in page and "This page took" in page
     assert "a step" in page and not [word for word in ("a bar:", "IProgress", "vnd.jupyter.widget") if word in page]  # a bar would stand still
     assert "Show the solution" in page and 'id="exercise-97-1"' in page
+    assert re.search(r'<details class="answer"[^>]*><summary><strong>B\. </strong>.*33.*</summary>\s*<p><strong>Not this one\.</strong> That is', page)
     assert "https://colab.research.google.com/github/across-scenes/across-scenes/blob/main/chapters/97_trial.ipynb" in page
     status, said = build(root)
     assert status == 0 and "from the cache" in said, said

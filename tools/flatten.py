@@ -15,6 +15,7 @@ ASIDES = {
     "note": "Note.", "tip": "Tip.", "important": "Important.", "warning": "Warning.", "seealso": "See also.",
     "predict": "Before you run it.",
 }  # fmt: skip
+RIGHT, WRONG = "Right.", "Not this one."
 LETTERS = "PISL"
 
 
@@ -28,6 +29,14 @@ def exercise_number(ident: str) -> str:
     if not (chapter.isdigit() and number.isdigit()):
         raise Unflattenable(f"exercise id {ident!r} should look like 02-1: the chapter's two digits, a dash, a running number.")
     return f"{int(chapter)}.{int(number)}"
+
+
+def quiz_head(title: str) -> str:
+    """``02-q1 explain Kind judges`` as people read it: ``Question 1, explain: Kind judges``."""
+    found = re.match(r"^\d\d-q(?P<number>[1-9]) (?P<kind>predict|explain) (?P<words>\S.*)$", title)
+    if not found:
+        raise Unflattenable(f"the quiz {title!r} should look like `02-q1 explain Kind judges`: chapter, running number, predict or explain, a title.")
+    return f"Question {found['number']}, {found['kind']}: {found['words']}"
 
 
 def split_options(lines: list[str]) -> tuple[dict[str, str], str]:
@@ -66,10 +75,13 @@ class Flattener:
         cite: (key, textual) → words for a citation; raises KeyError for a key that no bibliography has.
         link: relative target of a link → an address that works from anywhere.
         image: path of an image relative to the chapter → its address.
+        solutions: keep the words about solutions, closed, instead of dropping them.
     """
 
-    def __init__(self, cite: Callable[[str, bool], str], link: Callable[[str], str], image: Callable[[str], str]) -> None:
-        self.cite, self.link, self.image = cite, link, image
+    def __init__(
+        self, cite: Callable[[str, bool], str], link: Callable[[str], str], image: Callable[[str], str], solutions: bool = False
+    ) -> None:
+        self.cite, self.link, self.image, self.solutions = cite, link, image, solutions
 
     def __call__(self, text: str) -> str:
         """Plain Markdown of one cell. Raises Unflattenable for what the guide does not allow."""
@@ -129,13 +141,18 @@ class Flattener:
         if name == "figure":
             caption = f"\n\n{body}" if body else ""
             return f"![{options.get('alt', '')}]({self.image(title)}){caption}"
+        if name == "quiz":
+            letters = iter("ABCDEF")
+            return f"#### {quiz_head(title)}\n\n" + re.sub(r"(?<=^<details><summary>)", lambda _: f"{next(letters)}. ", body, flags=re.M)
+        if name == "answer":
+            return fold(self._inline(title), f"**{RIGHT if 'right' in options else WRONG}** {body}")
         if name == "exercise":
             ident, _, words = title.partition(" ")
             stars = "★" * int(options.get("level", 1))
             head = f"#### Exercise {exercise_number(ident)} {stars} {words}".rstrip()
             return f"{head}\n\n*About {options.get('minutes', '10')} minutes. Objective: {options.get('objective', '')}.*\n\n{body}"
         if name == "solution":
-            return ""
+            return fold(f"About the solution of exercise {exercise_number(title.split()[0])}", body) if self.solutions else ""
         raise Unflattenable(f"the directive {{{name}}} is not on the list in CONTRIBUTING.md.")
 
     def _front(self, options: dict[str, str], body: str) -> str:

@@ -1,10 +1,11 @@
-"""``make notebooks``: the edition of each chapter that opens on Colab.
+"""``make notebooks``: the edition of each chapter that opens on Colab. ``make instructor``: the edition with solutions.
 
-    python -m tools.make_notebooks [--check]
+    python -m tools.make_notebooks [--check | --instructor]
 
 Jupytext reads ``chapters/NN_name.md`` and writes ``chapters/NN_name.ipynb``. In between we flatten directives and roles to
 plain Markdown, add the badge and the set-up cell, drop the solutions, and give each cell an id that depends on its text only.
-With ``--check`` nothing is written, and the exit status is 1 when a committed notebook is not what its source makes.
+With ``--check`` nothing is written, and the exit status is 1 when a committed notebook is not what its source makes. With
+``--instructor`` the solutions stay, each behind its check, and the notebooks go to ``_build/instructor``, outside git.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ import importlib.util
 if importlib.util.find_spec("recsys_lib") is None:
     %pip install -q --no-deps "recsys-lib @ git+{url}@{branch}"
 """
+INSTRUCTOR = "*Instructor edition: it holds the solutions. Please do not publish it.*"
 
 
-def flattener(root: Path, bibliography: Bibliography) -> Flattener:
+def flattener(root: Path, bibliography: Bibliography, solutions: bool = False) -> Flattener:
     """A flattener whose links and images work from anywhere: they carry the repository's address."""
     url, branch = common.repository(root)
     raw = url.replace("https://github.com", "https://raw.githubusercontent.com")
@@ -51,26 +53,26 @@ def flattener(root: Path, bibliography: Bibliography) -> Flattener:
             raise Unflattenable(f"the image {path!r} is not in the chapters' folder.")
         return f"{raw}/{branch}/chapters/{path}"
 
-    return Flattener(bibliography.cite, link, image)
+    return Flattener(bibliography.cite, link, image, solutions)
 
 
-def make(source: Path, root: Path = common.ROOT) -> NotebookNode:
-    """The notebook of one chapter.
+def make(source: Path, root: Path = common.ROOT, solutions: bool = False) -> NotebookNode:
+    """The notebook of one chapter: the student edition, or with ``solutions`` the instructor's.
 
     Raises:
         Unflattenable: something in the source does not read well outside the book; the sentence says what, and in which cell.
     """
     url, branch = common.repository(root)
     bibliography = Bibliography(root / "references.bib")
-    flatten = flattener(root, bibliography)
+    flatten = flattener(root, bibliography, solutions)
     badge = f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({common.colab(source.stem, root)})"
     setup = SETUP.format(url=url, branch=branch).rstrip()
-    cells = [nbformat.v4.new_markdown_cell(badge), nbformat.v4.new_code_cell(setup, metadata={"tags": ["setup"]})]
+    cells = [nbformat.v4.new_markdown_cell(INSTRUCTOR if solutions else badge), nbformat.v4.new_code_cell(setup, metadata={"tags": ["setup"]})]
     for number, cell in enumerate(jupytext.read(source, fmt="md:myst").cells, 1):
         tags = cell.metadata.get("tags", [])
         if set(tags) - common.CELL_TAGS:
             raise Unflattenable(f"{source.name}, cell {number}: the tags {sorted(set(tags) - common.CELL_TAGS)} are not on the list.")
-        if "solution" in tags:
+        if "solution" in tags and not solutions:
             continue
         if cell.cell_type == "markdown":
             try:
@@ -125,5 +127,17 @@ def main(root: Path = common.ROOT, check: bool = False) -> int:
     return bool(wrong)
 
 
+def instructor(root: Path = common.ROOT) -> list[Path]:
+    """Write the instructor edition of every chapter into ``_build/instructor``; the files."""
+    folder = root / "_build" / "instructor"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.ipynb"):
+        old.unlink()
+    for source in common.chapters(root):
+        (folder / f"{source.stem}.ipynb").write_text(text(make(source, root, solutions=True)), encoding="utf8")
+    print(f"{len(common.chapters(root))} notebooks with solutions are in {folder}")
+    return sorted(folder.glob("*.ipynb"))
+
+
 if __name__ == "__main__":
-    sys.exit(main(check="--check" in sys.argv[1:]))
+    sys.exit(not instructor() if "--instructor" in sys.argv[1:] else main(check="--check" in sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""``make test`` and ``make quick``: lint, notebooks, unit tests, chapters; ends with how long each part took.
+"""``make test`` and ``make quick``: lint, notebooks, unit tests, chapters without and with solutions; ends with how long each part took.
 
     python -m tools.run_tests [--quick]
 
@@ -14,7 +14,7 @@ import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from tools import common
+from tools import common, make_notebooks
 
 PYTHON = [sys.executable, "-m"]
 WORKERS = ["-n", "2", "--dist", "loadfile"]  # one worker a file: a notebook's cells share a kernel
@@ -71,6 +71,9 @@ def main(quick: bool = False) -> int:
         environment["TQDM_DISABLE"] = "1"
         options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", *WORKERS]
         part("chapters", [*PYTHON, "pytest", *notebooks, *options], counts=True)
+        if not quick:
+            complete = [str(path.relative_to(common.ROOT)) for path in make_notebooks.instructor()]
+            part("instructor edition", [*PYTHON, "pytest", *complete, *options], counts=True)
     print(f"\n== how long it took\n{common.table_of_times(times)}")
     print("\nFAILED: " + ", ".join(n for n, _, outcome in times if outcome.endswith("FAILED")) if broken else "")
     print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
