@@ -6,7 +6,7 @@ export PYTHONHASHSEED := 0
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env cache book test quick notebooks instructor lint clean
+.PHONY: help env cache book test quick notebooks instructor student offline lint clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -33,6 +33,14 @@ notebooks: env  ## make chapters/*.ipynb from chapters/*.md, and the table of ex
 
 instructor: env  ## make the notebooks with solutions, in _build/instructor
 	@$(PY) -m tools.make_notebooks --instructor
+
+student: env  ## make a copy without solutions for a class: make student TO=../course [URL=https://github.com/you/course]
+	@test -n "$(TO)" || { echo "Say where to: make student TO=../course"; exit 1; }
+	@$(PY) -m tools.student_copy "$(TO)" $(if $(URL),--url "$(URL)")
+
+offline: env  ## make a folder for a class without internet: make offline TO=../class [DATA="amazon-fkb"]
+	@test -n "$(TO)" || { echo "Say where to: make offline TO=../class"; exit 1; }
+	@$(PY) -m tools.offline_folder "$(TO)" $(if $(DATA),--data $(DATA))
 
 lint: env  ## ruff
 	@$(PY) -m ruff check .

@@ -220,9 +220,11 @@ def number_figures(app: Sphinx, env: BuildEnvironment) -> list[str]:
 
 
 def offer_notebook(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
-    """The download button gives the notebook without solutions and outputs, the one that opens on Colab."""
+    """The download button gives the notebook without solutions and outputs, the one that opens on Colab. A page without one has no such button."""
     source = Path(app.srcdir) / f"{page}.ipynb"
     target = Path(app.outdir) / "_sources" / f"{page}.ipynb"
+    if not source.is_file() and "header_buttons" in context:
+        context["header_buttons"] = [button for button in context["header_buttons"] if button.get("label") != "launch-buttons"]
     if source.is_file() and target.is_file():
         shutil.copyfile(source, target)
 

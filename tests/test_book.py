@@ -54,7 +54,8 @@ def test_exercises_are_complete(source):
     stubs, checks, solutions = ("\n".join(cell.source for cell in cells(source, "code", tag)) for tag in ("stub", "check", "solution"))
     for ident in idents:
         assert f'check("{ident}"' in checks, f"{source.name}: no cell tagged check calls check({ident!r}, …)"
-        assert re.search(rf'^assert check\("{ident}"', solutions, re.M), f"{source.name}: no cell tagged solution ends with assert check({ident!r}, …)"
+        solved = not common.has_solutions() or re.search(rf'^assert check\("{ident}"', solutions, re.M)
+        assert solved, f"{source.name}: no cell tagged solution ends with assert check({ident!r}, …)"
     assert len(cells(source, "code", "stub")) >= len(idents), f"{source.name} has an exercise without a stub"
     assert stubs
 

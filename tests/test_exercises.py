@@ -39,6 +39,7 @@ def cases(chapter: str):
     return module
 
 
+@pytest.mark.skipif(not common.has_solutions(), reason="a class's copy: the right answers were left out")
 @pytest.mark.parametrize("ident", sorted(stated()))
 def test_exercise(ident, capsys):
     module = cases(ident[:2])

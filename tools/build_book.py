@@ -102,9 +102,10 @@ def execute_all(root: Path, cache_folder: Path, timeout: int, workers: int = 2) 
 
 
 def in_contents(root: Path) -> list[Path]:
-    """Sources of the chapters that ``_toc.yml`` names."""
+    """Sources that run and that ``_toc.yml`` names: the chapters, and the pages beside them that have code cells."""
     contents = (root / "_toc.yml").read_text(encoding="utf8")
-    return [source for source in common.chapters(root) if f"chapters/{source.stem}" in contents]
+    chapters = [source for source in common.chapters(root) if f"chapters/{source.stem}" in contents]
+    return common.pages(root) + chapters
 
 
 def configure(root: Path, build: Path, cache_folder: Path) -> Path:

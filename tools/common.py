@@ -45,6 +45,18 @@ def chapters(root: Path = ROOT) -> list[Path]:
     return sorted(path for path in (root / "chapters").glob("*.md") if re.match(r"\d\d_", path.name))
 
 
+def has_solutions(root: Path = ROOT) -> bool:
+    """Whether this is the whole repository, and not a class's copy without solutions (``tools.student_copy``)."""
+    return (root / "tests" / "exercises").is_dir()
+
+
+def pages(root: Path = ROOT) -> list[Path]:
+    """The sources of the pages with code cells that are no chapters, and that ``_toc.yml`` names, in order."""
+    named = re.findall(r"^\s*- file: (\w+)\s*$", (root / "_toc.yml").read_text(encoding="utf8"), re.M)
+    found = [root / f"{name}.md" for name in named]
+    return [path for path in found if path.is_file() and path.read_text(encoding="utf8").startswith("---\njupytext:")]
+
+
 def colab(stem: str, root: Path = ROOT) -> str:
     """Address that opens the notebook of one chapter on Colab."""
     url, branch = repository(root)

@@ -1,0 +1,55 @@
+"""A class's copy of the repository: no solution in it, no history, and the student notebooks unchanged."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.test_questions import parts, whole
+from tools import common, make_notebooks, student_copy
+from tools.questions import exercises
+
+CELLS = "```{code-cell} ipython3\n:tags: [stub]\nx = None\n```\n\n```{code-cell} ipython3\n:tags: [solution, hide-input]\nx = 42\n```\n\n"
+CELLS += "```{code-cell} ipython3\n---\ntags: [solution]\nmystnb:\n  image:\n    alt: a\n---\ny = 43\n```\n\n:::{solution} 02-1\nForty-two.\n:::\n\nGo on.\n"
+
+
+def test_solutions_go_and_the_rest_stays():
+    left = student_copy.without_solutions(CELLS)
+    assert left == "```{code-cell} ipython3\n:tags: [stub]\nx = None\n```\n\nGo on.\n"
+    assert student_copy.without_solutions(left) == left
+
+
+@whole
+def test_a_class_gets_a_copy_without_solutions(tmp_path, capsys):
+    target = tmp_path / "course"
+    assert student_copy.copy(common.ROOT, target) > 100
+    assert not (target / ".git").exists() and not (target / "tests" / "exercises").exists() and not (target / "homework").exists()
+    for source in common.chapters():
+        held = (target / "chapters" / source.name).read_text(encoding="utf8")
+        lines, secret = {line.strip() for line in held.splitlines()}, parts(source)
+        assert not secret[0] & lines and not [words for words in secret[1] if words in held]
+        assert [e.ident for e in exercises(target / "chapters" / source.name)] == [e.ident for e in exercises(source)]
+        notebook = f"chapters/{source.stem}.ipynb"
+        assert (target / notebook).read_bytes() == (common.ROOT / notebook).read_bytes()
+    assert not common.has_solutions(target)
+    capsys.readouterr()
+
+
+@whole
+def test_a_class_has_its_own_address(tmp_path, capsys):
+    target = tmp_path / "course"
+    student_copy.copy(common.ROOT, target, url="https://github.com/school/course", branch="fall")
+    assert common.repository(target) == ("https://github.com/school/course", "fall")
+    assert make_notebooks.main(target, check=True) == 0
+    text = (target / "chapters" / "00_start_here.ipynb").read_text(encoding="utf8")
+    assert "git+https://github.com/school/course@fall" in text and common.repository()[0] not in text
+    capsys.readouterr()
+
+
+def test_nothing_is_overwritten(tmp_path):
+    (tmp_path / "mine.txt").write_text("work")
+    with pytest.raises(SystemExit, match="not empty"):
+        student_copy.copy(common.ROOT, tmp_path)
+    with pytest.raises(SystemExit, match="inside this repository"):
+        student_copy.copy(common.ROOT, common.ROOT / "_build" / "course-that-is-not-there")
+    with pytest.raises(SystemExit, match="no git checkout"):
+        student_copy.tracked(tmp_path)
