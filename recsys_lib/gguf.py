@@ -100,6 +100,9 @@ def unpack(path: Path, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         made = Path(scratch) / "model"
         _tokenizer(settings).save_pretrained(made)
+        facts = json.loads((made / "tokenizer_config.json").read_text(encoding="utf-8"))
+        facts["tokenizer_class"] = "PreTrainedTokenizerFast"  # transformers 5 writes a name that 4 does not know, and reads this one too
+        (made / "tokenizer_config.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
         save_file({k: torch.from_numpy(np.ascontiguousarray(v)).half() for k, v in weights.items()}, made / "model.safetensors", {"format": "pt"})
         (made / "config.json").write_text(json.dumps(config, indent=1))
         if not folder.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import warnings
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
 from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.generator import TextCache, TextGenerator, families
@@ -17,6 +19,7 @@ from recsys_lib.gguf import _numbers, read_gguf
 from recsys_lib.language import TextEncoder, run_batches
 from recsys_lib.language import TextGenerator as SameGenerator
 from recsys_lib.rerank import ask_one
+from recsys_lib.weights import folder_of
 
 PROMPTS = [
     "Name one colour.",
@@ -249,3 +252,12 @@ def test_gguf_blocks_by_hand(tmp_path):
     bad.write_bytes(struct.pack("<4sIQQ", b"NOPE", 3, 0, 0))
     with pytest.raises(BadData, match="not a GGUF file"):
         read_gguf(bad)
+
+
+@needs_writer
+def test_what_one_version_of_transformers_unpacks_another_can_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("recsys_lib.weights.cache_dir", lambda: tmp_path)
+    folder = folder_of("SmolLM2-135M-Instruct", None)
+    assert folder.is_relative_to(tmp_path) and json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"] == "PreTrainedTokenizerFast"
+    reread = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    assert reread.decode(reread("Tea, 12")["input_ids"]) == "Tea, 12" and reread.chat_template
