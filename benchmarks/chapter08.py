@@ -4,7 +4,7 @@
     python -m benchmarks.chapter08 decoder --pairs 500 --first 50
 
 The record is written after each size and each way of asking, and a run that was stopped goes on where it was; the decoder's likelihoods are on
-disk, a thousand prompts a shard, each with the processor seconds it cost, so that a figure of cost is the same after a stop. Vectors are the Amazon items'
+disk, 200 prompts a shard, each with the processor seconds it cost, so that a figure of cost is the same after a stop. Vectors are the Amazon items'
 MiniLM vectors, shortened to 64 numbers by their principal axes (10 million of 384 would take 15 GB), drawn with repetition and moved a little;
 queries are the profiles of real people.
 """
@@ -143,7 +143,7 @@ class Remembered:
         seconds: processor seconds of all answers given, those from memory at what they cost when they were made.
     """
 
-    def __init__(self, writer: Any, shard: int = 1000) -> None:
+    def __init__(self, writer: Any, shard: int = 200) -> None:
         self.writer, self.shard, self.seconds = writer, shard, 0.0
         self.cache = TextCache(cache_dir() / "likelihoods" / writer.cache.folder.name)
         self.known = {key: json.loads(text) for key, text in self.cache.get().items()}
@@ -267,10 +267,10 @@ def decoder(pairs: int, first: int, top: int, few: int, most: int) -> None:
         "places": lambda: places(writer, others, base, most),
         "opinion": lambda: opinion(writer, hashed_pairs(split, 5 * most), base, 5 * most),
         "hostile": lambda: hostile(writer, others, base, most),
+        "listwise": lambda: way({"how": "listwise"}, replace(asked, pairs=asked.pairs.head(few), positives=asked.positives[:few]), 10),
         "pointwise": lambda: way({"how": "pointwise"}, asked, first),
         "half base, half pointwise": lambda: way({"how": "pointwise", "weight": 0.5}, asked, first),
         "choice": lambda: way({"how": "choice"}, asked, top),
-        "listwise": lambda: way({"how": "listwise"}, replace(asked, pairs=asked.pairs.head(few), positives=asked.positives[:few]), 10),
         "choice, 3 orders": lambda: way({"how": "choice", "orders": 3}, asked, top),
     }
     print("base", plain.value(item="all"), flush=True)
