@@ -53,6 +53,7 @@ def test_three_questions_with_feedback_on_every_answer(source):
         assert len(right) == 1, f"question {q.ident} has {len(right)} right answers"
         places += right
         for answer, _, feedback in q.answers:
+            assert not re.search(r"[*`]|\]\(", re.sub(r"\$[^$]*\$", "", answer)), f"question {q.ident}: the words {answer!r} stand in HTML, where Markdown is not read"
             assert words(feedback) >= 15, f"question {q.ident}: the answer {answer!r} teaches nothing: {feedback!r}"
         assert len({answer for answer, _, _ in q.answers}) == len(q.answers)
     assert len(set(places)) > 1, f"{source.name}: the right answer always stands in place {places[0] + 1}"
