@@ -3,8 +3,8 @@
     python -m tools.student_copy FOLDER [--url https://github.com/you/course] [--branch main]
 
 A fork would keep the solutions in its history, so this makes a new folder with no history: every tracked file, without the solution
-cells and the words about them, without the right answers that the tests use, and without ``homework/`` (its masters hold solutions; hand
-out what the class set made). With ``--url`` the badges, set-up cells and links lead to the class's own address. The rest of the
+cells and the words about them, without the right answers that the tests use, and without ``homework/`` and its tests (the masters hold
+solutions; hand out what the class set made). With ``--url`` the badges, set-up cells and links lead to the class's own address. The rest of the
 tests and the book still pass in the copy.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tools import common, make_notebooks
 
-LEFT_OUT = ("tests/exercises/", "homework/")
+LEFT_OUT = ("tests/exercises/", "homework/", "tests/homework", "tests/test_homework", "tests/test_class_set", "tests/test_grade")
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?P<body>(?:(?!```).*\n)*?)```[ \t]*\n+", re.M)
 TAGGED = re.compile(r"^:?tags: *\[[^\]]*\bsolution\b[^\]]*\]", re.M)
 WORDS = re.compile(r"^(?P<fence>:{3,})\{solution\}[^\n]*\n(?:.*\n)*?(?P=fence)[ \t]*\n+", re.M)
