@@ -146,8 +146,9 @@ class Answer(SphinxDirective):
         box += [summary("", "", *inline), *messages]
         self.state.nested_parse(self.content, self.content_offset, box)
         verdict = [nodes.strong("", RIGHT if "right" in self.options else WRONG), nodes.Text(" ")]
-        if len(box) > 1 and isinstance(box[1], nodes.paragraph):
-            box[1][:0] = verdict
+        if len(box) < 2 or not isinstance(box[1], nodes.paragraph):
+            box.insert(1, nodes.paragraph())
+        box[1][:0] = verdict
         return [box]
 
 
