@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from recsys_lib.data import load_tidy
 from recsys_lib.errors import BadData
+from recsys_lib.models.scene_fusion import describe_scenes
 
 ITEMS = "item_id,scene,title\na,shop,Tea\nb,shop,Cup\na,music,Song\nc,music,Tune\n"
 EVENTS = "user_id,item_id,scene,timestamp,rating\nu1,a,shop,86400,5\nu2,b,shop,172800,\nu1,c,music,86400,1\n"
@@ -39,6 +40,12 @@ def test_without_scenes_table_and_with_dates(tmp_path):
     log = load_tidy(_folder(tmp_path, interactions=dated))
     assert log.scenes["name"].tolist() == ["shop", "music"] and log.time_kind == "day"
     assert log.events["time"].tolist() == [1_714_435_200, 1_714_521_600]  # the repeat counts once, at its first time
+
+
+@pytest.mark.parametrize("scenes", [None, "name\nshop\nmusic\n", "name,description\nshop,\nmusic,  \n"])
+def test_scenes_without_a_description_can_still_be_described(tmp_path, scenes):
+    described = describe_scenes(load_tidy(_folder(tmp_path, scenes=scenes)))
+    assert [text.split(".")[0] for text in described] == ["shop", "music"] and all(text == text.strip(" .") for text in described)
 
 
 def test_quoted_text_keeps_commas_and_lines(tmp_path):
