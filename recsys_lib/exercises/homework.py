@@ -1,0 +1,129 @@
+"""What the homework's tests share: call a student's function within its time, say in a sentence what went wrong, plant a future.
+
+A test calls ``run(function, …)``. Whatever the function does (it is missing, prints, raises, never ends), the test fails with one
+sentence and the next test goes on. The tests themselves stand in ``homework/``.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from recsys_lib.data.log import ITEM, SCENE, TIME, InteractionLog
+from recsys_lib.exercises import _tell
+
+
+_ENDLESS: list[Callable[..., Any]] = []  # functions that ran out of time once; the question's other tests need not wait for them
+
+
+class OutOfTime(BaseException):
+    """Time is up. Not an Exception, so that a student's ``except Exception`` inside an endless loop does not swallow it."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Raise :class:`OutOfTime` inside the block after ``seconds``, and again each second until it ends.
+
+    It rings in Python code of the main thread, where notebooks run; where the system has no alarm (Windows) nothing rings.
+    A block inside another keeps what was left of the outer one's time.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise OutOfTime
+
+    began, before = time.monotonic(), signal.signal(signal.SIGALRM, ring)
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, max(0.01, left - (time.monotonic() - began)), 1.0)
+
+
+def run(function: Callable[..., Any] | None, *args: Any, seconds: float = 10, **options: Any) -> Any:
+    """The result of a student's function.
+
+    Args:
+        function: what the notebook holds under the name asked for; ``None`` if it holds nothing.
+        seconds: after this time the call is given up.
+
+    Raises:
+        AssertionError: there is no result; the message is one sentence for the student.
+    """
+    if not callable(function):
+        raise AssertionError("the function is not there: was its cell deleted, renamed, or stopped by an error above it? Run all cells from the top.")
+    name, problem = getattr(function, "__name__", "the function"), None
+    endless = f"{name} did not return within {seconds:g} seconds: is there a loop that never ends, or one over every pair?"
+    if any(function is other for other in _ENDLESS):
+        raise AssertionError(endless)
+    try:
+        with within(seconds):
+            result = function(*args, **options)
+    except OutOfTime:
+        problem = endless
+        _ENDLESS.append(function)
+    except NotImplementedError:
+        problem = f"{name} is not written yet."
+    except Exception as error:  # any mistake of the student's becomes a sentence
+        problem = f"{name}: {_tell(error, function)}"
+    if problem:
+        raise AssertionError(problem)
+    if result is None or result is ...:
+        raise AssertionError(f"{name} returned nothing: it is not written yet, or it prints its answer; only `return` hands an answer to the caller.")
+    return result
+
+
+def watch(seconds: float) -> None:
+    """From now on each cell of this notebook gets ``seconds``; a cell that takes longer is stopped with a sentence."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if not hasattr(signal, "setitimer"):
+        return
+
+    def ring(*_: object) -> None:
+        raise OutOfTime(f"this cell ran longer than {seconds:g} seconds and was stopped.")
+
+    def arm(*_: object) -> None:
+        signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+
+    shell.events.register("pre_run_cell", arm)
+    shell.events.register("post_run_cell", lambda *_: signal.setitimer(signal.ITIMER_REAL, 0))
+
+
+def with_favourites(log: InteractionLog, since: int, until: int | None, favourites: Sequence[np.ndarray]) -> InteractionLog:
+    """The same log, but the events with since <= time (< until) are with their scene's favourites, taken in turn.
+
+    Who did something, where and when stays; only what they took is planted.
+
+    Args:
+        favourites: for each scene, item codes of that scene; an empty array leaves the scene as it is.
+    """
+    events = log.events.copy()
+    time_, scene, item = (events[c].to_numpy() for c in (TIME, SCENE, ITEM))
+    item = item.copy()
+    for s, chosen in enumerate(favourites):
+        rows = np.flatnonzero((scene == s) & (time_ >= since) & (time_ < (until if until is not None else np.inf)))
+        if len(chosen):
+            item[rows] = np.asarray(chosen)[np.arange(len(rows)) % len(chosen)]
+    return log.with_events(events.assign(**{ITEM: item}))
+
+
+def favourites(log: InteractionLog, since: int | None, until: int, k: int = 5) -> list[np.ndarray]:
+    """For each scene the ``k`` items with most events in since <= time < until: list of int64 arrays."""
+    e = log.events
+    count = np.bincount(e[ITEM][(e[TIME] >= (since or 0)) & (e[TIME] < until)], minlength=log.n_items)
+    scenes = [log.scene_items(s) for s in range(log.n_scenes)]
+    return [items[np.argsort(-count[items], kind="stable")[:k]] if count[items].any() else items[:0] for items in scenes]
