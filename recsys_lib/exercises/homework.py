@@ -18,7 +18,6 @@ import numpy as np
 from recsys_lib.data.log import ITEM, SCENE, TIME, InteractionLog
 from recsys_lib.exercises import _tell
 
-
 _ENDLESS: list[Callable[..., Any]] = []  # functions that ran out of time once; the question's other tests need not wait for them
 
 
