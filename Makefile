@@ -6,7 +6,7 @@ export PYTHONHASHSEED := 0
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env cache book test quick notebooks instructor student offline lint clean
+.PHONY: help env cache book test quick notebooks instructor student offline class lint clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -41,6 +41,9 @@ student: env  ## make a copy without solutions for a class: make student TO=../c
 offline: env  ## make a folder for a class without internet: make offline TO=../class [DATA="amazon-fkb"]
 	@test -n "$(TO)" || { echo "Say where to: make offline TO=../class"; exit 1; }
 	@$(PY) -m tools.offline_folder "$(TO)" $(if $(DATA),--data $(DATA))
+
+class: env  ## the homework of one class: make class SEED=a-secret-number TO=a-new-folder
+	@$(PY) -m tools.class_set $(SEED) $(TO)
 
 lint: env  ## ruff
 	@$(PY) -m ruff check .

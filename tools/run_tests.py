@@ -2,7 +2,8 @@
 
     python -m tools.run_tests [--quick]
 
-Quick leaves out downloads and the trial builds of the book, and runs only the chapters that differ from the last commit. Two workers, one thread each.
+Quick leaves out downloads, the trial builds of the book and the marking of homework, and runs only the chapters that differ from the
+last commit. Two workers, one thread each.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def main(quick: bool = False) -> int:
         part("downloads and encodings", [*PYTHON, "tools.make_cache"])
     part("lint", [*PYTHON, "ruff", "check", "."])
     part("notebooks up to date", [*PYTHON, "tools.make_notebooks", "--check"])
-    slow = ["--ignore=tests/test_book_build.py", "--ignore=tests/test_book_interrupt.py"] if quick else []
+    slow = [f"--ignore=tests/test_{name}.py" for name in ("book_build", "book_interrupt", "homework")] if quick else []
     part("unit tests", [*PYTHON, "pytest", "tests", *WORKERS, "-rs", "--durations=5", *slow], counts=True)
     notebooks = touched() if quick else [str(p.with_suffix(".ipynb").relative_to(common.ROOT)) for p in common.chapters()]
     if notebooks:

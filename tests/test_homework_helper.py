@@ -1,0 +1,77 @@
+"""What the homework's tests share: calls that end, sentences, planted events."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from recsys_lib.data import load
+from recsys_lib.exercises.homework import TESTING, OutOfTime, favourites, run, with_favourites, within
+
+alarm = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarm on this system")
+
+
+def test_a_result_passes_through():
+    assert run(lambda x, y=1: x + y, 2, y=3) == 5
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (None, "is not there"),
+        (3, "is not there"),
+        (lambda: None, "only `return`"),
+        (lambda: ..., "only `return`"),
+        (lambda: 1 / 0, "ZeroDivisionError"),
+        (lambda: undefined_name, "NameError"),  # noqa: F821
+    ],
+)
+def test_what_is_no_result_becomes_a_sentence(function, words):
+    with pytest.raises(AssertionError, match=words):
+        run(function)
+
+
+@alarm
+def test_an_endless_loop_ends_even_where_it_swallows_exceptions_and_costs_its_time_once():
+    def endless():
+        while True:
+            try:
+                time.sleep(0.01)
+            except Exception:
+                pass
+
+    began = time.perf_counter()
+    for _ in range(3):
+        with pytest.raises(AssertionError, match="never ends"):
+            run(endless, seconds=0.3)
+    assert time.perf_counter() - began < 1.5
+
+
+@alarm
+def test_an_inner_clock_leaves_the_outer_one_its_rest():
+    with pytest.raises(OutOfTime), within(0.3):
+        with within(5):
+            time.sleep(0.1)
+        time.sleep(2)
+    time.sleep(0.05)  # and no alarm is left behind
+
+
+def test_cells_that_only_test_are_told_from_others():
+    assert TESTING.fullmatch('grader.check("q1")') and TESTING.fullmatch('notebook_ab().check("q1")\nnotebook_ab().check("q2")')
+    assert TESTING.fullmatch("from otter.execute import Checker\nfor t in []:\n    pass")
+    assert not TESTING.fullmatch('while True: pass\ngrader.check("q1")')
+
+
+def test_planted_favourites_move_items_and_nothing_else():
+    log = load("sceneworld", preset="tiny", seed=3)
+    e = log.events
+    cut = int(e.time.quantile(0.8))
+    loved = favourites(log, None, cut, k=3)
+    assert [len(x) for x in loved] == [3, 3, 3, 3, 3, 0, 0, 0] and all(log.items.scene[x].eq(s).all() for s, x in enumerate(loved))
+    planted = with_favourites(log, cut, None, loved).events
+    late = (e.time >= cut).to_numpy()
+    assert planted[~late].equals(e[~late]) and planted[["user", "scene", "time"]].equals(e[["user", "scene", "time"]])
+    assert np.isin(planted.item[late], np.concatenate(loved)).all()
