@@ -11,17 +11,30 @@ from torch import nn
 
 
 class PairGates(nn.Module):
-    """A free gate for each pair of target scene and pool: float [scenes, pools, d]. A scene never trained on gets the mean gate."""
+    """A free gate for each pair of target scene and pool: float [scenes, pools, d].
 
-    def __init__(self, scenes: int, pools: int, dim: int) -> None:
+    A scene never trained on gets the mean gate; with ``by_role``, the mean of the gates that play the same part: for a past elsewhere those
+    of other trained targets for which it is a past elsewhere too, for its own past those of the trained scenes for theirs.
+    """
+
+    def __init__(self, scenes: int, pools: int, dim: int, by_role: bool = False) -> None:
         super().__init__()
-        self.table = nn.Parameter(torch.full((scenes, pools, dim), 1.0 / pools))
+        self.by_role, self.table = by_role, nn.Parameter(torch.full((scenes, pools, dim), 1.0 / pools))
         self.register_buffer("trained", torch.ones(scenes, dtype=torch.bool))
 
     def forward(self) -> torch.Tensor:
         """All gates: float [scenes, pools, d]."""
-        mean = self.table[self.trained].mean(0)
-        return torch.where(self.trained[:, None, None], self.table, mean)
+        unseen = self._by_role() if self.by_role else self.table[self.trained].mean(0)
+        return torch.where(self.trained[:, None, None], self.table, unseen)
+
+    def _by_role(self) -> torch.Tensor:
+        """The gate that each scene would have, had it never been trained on: float [scenes, pools, d]."""
+        table, known = self.table.unflatten(1, (len(self.table), -1)), self.trained.nonzero().squeeze(1)  # [target, source, half-lives, d]
+        own, away = table[known, known], table[known].mean(0)
+        if len(known) > 1:
+            away = away.index_copy(0, known, (table[known][:, known].sum(0) - own) / (len(known) - 1))
+        home = torch.eye(len(table), dtype=torch.bool, device=table.device)[:, :, None, None]
+        return torch.where(home, own.mean(0), away).flatten(1, 2)
 
 
 class MeanGate(nn.Module):

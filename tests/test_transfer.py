@@ -1,0 +1,161 @@
+"""Across scenes: cells of the transfer matrix by hand, no leak on opening day, crossings, the truth as a judge, the switch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from recsys_lib.data import held_out_scene, temporal_split
+from recsys_lib.data.sceneworld import make_world
+from recsys_lib.errors import BadData
+from recsys_lib.evaluation import compare, judge
+from recsys_lib.models.itemknn import ItemKNN
+from recsys_lib.models.popularity import Popularity
+from recsys_lib.models.textknn import TextKNN
+from recsys_lib.scenes import PairGates
+from recsys_lib.transfer import Switch, asked, crossing, described, few_shot, judge_truth, judged, restricted, transfer_matrix, verdict
+
+
+@pytest.fixture(scope="module")
+def world():
+    return make_world("tiny", theme_share=0.8)
+
+
+@pytest.fixture(scope="module")
+def split(world):
+    return temporal_split(world.log)
+
+
+@pytest.fixture(scope="module")
+def vectors(world):
+    """What a perfect reader would see: the theme, and some noise."""
+    noise = np.random.default_rng(0).standard_normal((world.log.n_items, 24))
+    return (np.eye(24)[world.theme] + 0.1 * noise).astype(np.float32)
+
+
+def test_a_cell_is_the_pair_minus_the_target_alone(split, vectors):
+    table = transfer_matrix(lambda seed: TextKNN(vectors), split)
+    names = split.log.scenes.name.tolist()
+    assert len(table[["source", "target"]].drop_duplicates()) == 20 and not (table.source == table.target).any()
+    assert set(table.verdict) <= {"gain", "negative transfer", "not told apart"}
+    row = table[(table.source == "music") & (table.target == "travel") & (table.person == "withheld")].iloc[0]
+    music, travel = names.index("music"), names.index("travel")
+    there = asked(split, (split.pairs.scene == travel).to_numpy())
+    both, alone = (judge(TextKNN(vectors).fit(restricted(split.train, group), split.until), there) for group in ((music, travel), (travel,)))
+    gap = compare(both, alone, "ndcg10", "withheld", "all")
+    assert row.difference == gap["difference"] and row.low == gap["low"] and row.n == gap["n"]
+    assert row.alone == alone.value(person="withheld", item="all") and row.verdict == verdict(row.low, row.high)
+    assert row.difference > 0  # their past in travel is withheld: alone, nothing is known of them
+
+
+def test_negative_transfer_is_called_by_its_name(split):
+    class Confused:
+        """Knows the answers in a scene it was trained on alone, and is turned round by any second one."""
+
+        def fit(self, log, until):
+            self.log, self.alone = log, log.events.scene.nunique() == 1
+            return self
+
+        def score(self, users, scene, history=None):
+            items, out = self.log.scene_items(scene), []
+            for u in users:
+                k = np.flatnonzero((split.pairs.user == u) & (split.pairs.scene == scene))[0]
+                out.append(np.isin(items, split.positives[k]) * (1.0 if self.alone else -1.0))
+            return np.array(out)
+
+    table = transfer_matrix(lambda seed: Confused(), split)
+    assert (table[table.person == "known"].verdict == "negative transfer").all()
+
+
+def test_few_shots_ask_the_same_and_show_only_the_latest_of_the_past(world):
+    log, base = world.log, held_out_scene(world.log, "music")
+    splits = few_shot(log, "music", (0, 5, 60))
+    code = log.scene_code("music")
+    here = log.events[(log.events.scene == code) & (log.events.time < base.until)]
+    for n, s in splits.items():
+        assert s.pairs.equals(base.pairs) and all(map(np.array_equal, s.positives, base.positives)) and s.until == base.until
+        shown = s.train.events[s.train.events.scene == code]
+        assert len(shown) == n and (shown.time < base.until).all()
+        assert set(zip(shown.user, shown.item, strict=True)) == set(zip(*(here[c].tail(n) for c in ("user", "item")), strict=True))
+        rest = s.train.events[s.train.events.scene != code].reset_index(drop=True)
+        assert rest.equals(base.train.events.reset_index(drop=True)) and s.train.events.time.is_monotonic_increasing
+    with pytest.raises(BadData, match="music has .* events before T"):
+        few_shot(log, "music", (0, len(here) + 1))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wanted"),
+    [
+        ([0.2, 0.2, 0.2], [0.0, 0.1, 0.3], np.sqrt(10 * 100) - 1),
+        ([0.2, 0.2, 0.2], [0.0, 0.2, 0.3], 9),  # level at 9, ahead from there
+        ([0.2, 0.2, 0.2], [0.3, 0.1, 0.3], np.sqrt(10 * 100) - 1),  # an early lead does not count
+        ([0.2, 0.2, 0.2], [0.3, 0.3, 0.3], 0),
+        ([0.2, 0.2, 0.2], [0.3, 0.3, 0.1], np.inf),
+        ([0.2, 0.2, 0.2], [0.1, 0.1, 0.2], np.inf),
+    ],
+)
+def test_crossing_is_for_good(first, second, wanted):
+    assert crossing((0, 9, 99), first, second) == pytest.approx(wanted)
+
+
+def test_the_truth_judges_where_nobody_has_been(world, split, vectors):
+    asks = described(split, "fitness")
+    assert set(asks.pairs.user) == set(split.train.events.user) and not any(len(p) for p in asks.positives)
+    models = {"best": world.oracle("interventional"), "fair": world.oracle("text-only"), "texts": TextKNN(vectors), "blind": Popularity()}
+    j = {n: judge_truth(m.fit(split.train, split.until), asks, world, n) for n, m in models.items()}
+    worth = {n: one.value("clicks", "arrival", "all") for n, one in j.items()}
+    assert worth["best"] > worth["fair"] > worth["texts"] > worth["blind"] > 0
+    assert compare(j["fair"], j["blind"], "clicks", "arrival", "all")["low"] > 0
+    assert not world.truth.bot[j["best"].pairs.user].any()
+    assert (world.log.items.scene.to_numpy()[j["fair"].lists] == world.log.scene_code("fitness")).all()
+    by_hand = world.click_probability(j["texts"].pairs.user.to_numpy()[:5, None], j["texts"].lists[:5]).mean(1)
+    np.testing.assert_allclose(j["texts"].pairs.clicks[:5], by_hand)
+
+
+def test_the_truth_judge_shows_nobody_what_they_have(world, split):
+    j = judge_truth(Popularity().fit(split.train, split.until), split, world)
+    seen = set(zip(split.train.events.user, split.train.events.item, strict=True))
+    assert not any((u, i) in seen for u, row in zip(j.pairs.user, j.lists, strict=True) for i in row)
+
+
+def test_judged_averages_over_seeds(split):
+    class Loud:
+        def __init__(self, seed):
+            self.seed = seed
+
+        def fit(self, log, until):
+            self.log = log
+            return self
+
+        def score(self, users, scene, history=None):
+            return np.tile(np.random.default_rng(self.seed).random(len(self.log.scene_items(scene))), (len(users), 1))
+
+    two = judged(Loud, split, (0, 1), "noise")
+    one = [judge(Loud(seed).fit(split.train, split.until), split) for seed in (0, 1)]
+    np.testing.assert_allclose(two.pairs.ndcg10, (one[0].pairs.ndcg10 + one[1].pairs.ndcg10) / 2)
+    assert two.name == "noise"
+
+
+def test_the_switch_serves_each_scene_by_its_events(split, vectors):
+    counts = np.bincount(split.train.events.scene, minlength=split.log.n_scenes)
+    switch = Switch(TextKNN(vectors), ItemKNN(), enough=sorted(counts)[-2] + 1).fit(split.train, split.until)
+    for scene in range(split.log.n_scenes):
+        inside = switch.grown if counts[scene] == counts.max() else switch.young
+        np.testing.assert_array_equal(switch.score(np.arange(9), scene), inside.score(np.arange(9), scene))
+
+
+def test_an_unseen_scene_gets_gates_by_role():
+    gates = PairGates(4, 8, 3, by_role=True)  # two half-lives
+    with torch.no_grad():
+        gates.table.normal_()
+    gates.trained[:] = torch.tensor([True, True, True, False])
+    table, got = gates.table.detach().view(4, 4, 2, 3), gates().detach().view(4, 4, 2, 3)
+    assert torch.equal(got[:3], table[:3])
+    for k in range(3):
+        torch.testing.assert_close(got[3, k], torch.stack([table[s, k] for s in range(3) if s != k]).mean(0))
+    torch.testing.assert_close(got[3, 3], torch.stack([table[s, s] for s in range(3)]).mean(0))
+    gates.trained[:] = torch.tensor([True, False, False, False])
+    alone = gates().detach().view(4, 4, 2, 3)
+    torch.testing.assert_close(alone[1, 0], table[0, 0])  # all there is to go by
+    torch.testing.assert_close(alone[1, 1], table[0, 0])
