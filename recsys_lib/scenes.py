@@ -6,35 +6,48 @@ A single number for a whole scene could not change any ranking inside it; a numb
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
+from recsys_lib.language import unit
+
+
+def among_neighbours(vectors: np.ndarray, scene: np.ndarray, k: int = 10, rounds: int = 2) -> np.ndarray:
+    """Read each item with its nearest in the catalogue of its scene: the mean of ``k`` vectors, its own among them, taken ``rounds`` times.
+
+    What alike items share stays, what one text alone says goes. Only texts are needed, so it works in a scene without a single event. Whether
+    it helps is for the past to say: it pays where people care for topics, and costs where they care for the particular.
+
+    Args:
+        vectors: float [n, d]. scene: int [n], the scene of each item. k: at most the whole scene is taken. rounds: 0 changes nothing but lengths.
+
+    Returns:
+        float32 [n, d], each row of length 1 (a zero row where all k are zero).
+    """
+    out = unit(np.asarray(vectors, np.float32))
+    for s in np.unique(scene):
+        rows = np.flatnonzero(np.asarray(scene) == s)
+        x = out[rows]
+        for _ in range(rounds):
+            near = [torch.from_numpy(part @ x.T).topk(min(k, len(x))).indices.numpy() for part in np.array_split(x, len(x) // 1000 + 1)]
+            x = unit(x[np.concatenate(near)].mean(1))
+        out[rows] = x
+    return out
+
 
 class PairGates(nn.Module):
-    """A free gate for each pair of target scene and pool: float [scenes, pools, d].
+    """A free gate for each pair of target scene and pool: float [scenes, pools, d]. A scene never trained on gets the mean gate."""
 
-    A scene never trained on gets the mean gate; with ``by_role``, the mean of the gates that play the same part: for a past elsewhere those
-    of other trained targets for which it is a past elsewhere too, for its own past those of the trained scenes for theirs.
-    """
-
-    def __init__(self, scenes: int, pools: int, dim: int, by_role: bool = False) -> None:
+    def __init__(self, scenes: int, pools: int, dim: int) -> None:
         super().__init__()
-        self.by_role, self.table = by_role, nn.Parameter(torch.full((scenes, pools, dim), 1.0 / pools))
+        self.table = nn.Parameter(torch.full((scenes, pools, dim), 1.0 / pools))
         self.register_buffer("trained", torch.ones(scenes, dtype=torch.bool))
 
     def forward(self) -> torch.Tensor:
         """All gates: float [scenes, pools, d]."""
-        unseen = self._by_role() if self.by_role else self.table[self.trained].mean(0)
-        return torch.where(self.trained[:, None, None], self.table, unseen)
-
-    def _by_role(self) -> torch.Tensor:
-        """The gate that each scene would have, had it never been trained on: float [scenes, pools, d]."""
-        table, known = self.table.unflatten(1, (len(self.table), -1)), self.trained.nonzero().squeeze(1)  # [target, source, half-lives, d]
-        own, away = table[known, known], table[known].mean(0)
-        if len(known) > 1:
-            away = away.index_copy(0, known, (table[known][:, known].sum(0) - own) / (len(known) - 1))
-        home = torch.eye(len(table), dtype=torch.bool, device=table.device)[:, :, None, None]
-        return torch.where(home, own.mean(0), away).flatten(1, 2)
+        mean = self.table[self.trained].mean(0)
+        return torch.where(self.trained[:, None, None], self.table, mean)
 
 
 class MeanGate(nn.Module):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from recsys_lib.data import held_out_scene, temporal_split
 from recsys_lib.data.sceneworld import make_world
 from recsys_lib.errors import BadData
 from recsys_lib.evaluation import compare, judge
+from recsys_lib.language import unit
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.popularity import Popularity
 from recsys_lib.models.textknn import TextKNN
-from recsys_lib.scenes import PairGates
+from recsys_lib.scenes import among_neighbours
 from recsys_lib.transfer import Switch, asked, crossing, described, few_shot, judge_truth, judged, restricted, transfer_matrix, verdict
 
 
@@ -145,17 +145,17 @@ def test_the_switch_serves_each_scene_by_its_events(split, vectors):
         np.testing.assert_array_equal(switch.score(np.arange(9), scene), inside.score(np.arange(9), scene))
 
 
-def test_an_unseen_scene_gets_gates_by_role():
-    gates = PairGates(4, 8, 3, by_role=True)  # two half-lives
-    with torch.no_grad():
-        gates.table.normal_()
-    gates.trained[:] = torch.tensor([True, True, True, False])
-    table, got = gates.table.detach().view(4, 4, 2, 3), gates().detach().view(4, 4, 2, 3)
-    assert torch.equal(got[:3], table[:3])
-    for k in range(3):
-        torch.testing.assert_close(got[3, k], torch.stack([table[s, k] for s in range(3) if s != k]).mean(0))
-    torch.testing.assert_close(got[3, 3], torch.stack([table[s, s] for s in range(3)]).mean(0))
-    gates.trained[:] = torch.tensor([True, False, False, False])
-    alone = gates().detach().view(4, 4, 2, 3)
-    torch.testing.assert_close(alone[1, 0], table[0, 0])  # all there is to go by
-    torch.testing.assert_close(alone[1, 1], table[0, 0])
+def test_neighbours_of_the_own_scene_bring_out_the_theme():
+    scene, theme = np.repeat([0, 1, 2], 200), np.arange(600) % 5
+    right = np.eye(24)[theme]
+    noisy = right + 0.3 * np.random.default_rng(1).standard_normal(right.shape)
+    got = among_neighbours(noisy, scene)
+    assert (got * right).sum(1).mean() > (unit(noisy) * right).sum(1).mean() + 0.15
+    np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-5)
+    one = scene == 2
+    np.testing.assert_allclose(got[one], among_neighbours(noisy[one], scene[one]), atol=1e-6)  # other scenes do not matter
+    np.testing.assert_allclose(among_neighbours(noisy, scene, rounds=0), unit(noisy))
+    x = unit(noisy[one])
+    by_hand = unit(np.stack([x[np.argsort(-(x @ row))[:4]].mean(0) for row in x]))
+    np.testing.assert_allclose(among_neighbours(noisy, scene, k=4, rounds=1)[one], by_hand, atol=1e-5)
+    assert among_neighbours(noisy[:3], scene[:3], k=10).shape == (3, 24)
