@@ -154,7 +154,7 @@ def test_neighbours_of_the_own_scene_bring_out_the_theme():
     np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-5)
     one = scene == 2
     np.testing.assert_allclose(got[one], among_neighbours(noisy[one], scene[one]), atol=1e-6)  # other scenes do not matter
-    np.testing.assert_allclose(among_neighbours(noisy, scene, rounds=0), unit(noisy))
+    np.testing.assert_allclose(among_neighbours(noisy, scene, rounds=0), unit(noisy), atol=1e-6)
     x = unit(noisy[one])
     by_hand = unit(np.stack([x[np.argsort(-(x @ row))[:4]].mean(0) for row in x]))
     np.testing.assert_allclose(among_neighbours(noisy, scene, k=4, rounds=1)[one], by_hand, atol=1e-5)
