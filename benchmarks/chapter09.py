@@ -1,6 +1,6 @@
 """The recorded runs of chapter 09: who gives whom what, opening days, the first events of a scene, and where the language model helps.
 
-    python -m benchmarks.chapter09 [zero-shot matrix map few-shot amazon amazon-matrix]   # writes data/results/09-*.json
+    python -m benchmarks.chapter09 [zero-shot matrix map few-shot amazon]   # writes data/results/09-*.json
 
 Everything trained has five seeds. Systems without L are tuned before T of the full log, which favours them where a scene has just opened.
 """
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from benchmarks.baselines import settings
 from recsys_lib.data import held_out_scene, load, temporal_split
 from recsys_lib.data.log import SCENE, USER, InteractionLog
 from recsys_lib.data.sceneworld import DESCRIBED, LIVE, World, make_world
-from recsys_lib.data.splits import Split, hash64
+from recsys_lib.data.splits import Split
 from recsys_lib.evaluation import Judgement, _interval, compare, consistency, judge, over_seeds, scene_mean
 from recsys_lib.language import read_items, unit, whiten
 from recsys_lib.models.ease import EASE
@@ -272,28 +273,24 @@ def amazon() -> dict:
     return out
 
 
-def amazon_matrix() -> dict:
-    """The three scenes, whitened as for known people; a hashed half of the people is asked."""
-    log = load("amazon-fkb")
-    vectors, split = read_items(log, strength=1.0, dim=96), temporal_split(log)
-    split = asked(split, hash64(split.pairs[USER].to_numpy()) % np.uint64(2) == 0)
-    rows = transfer_matrix(lambda seed: SceneFusion(vectors, seed=seed, **SHOP), split, SEEDS)
-    print(rows[["source", "target", "person", "difference", "verdict"]].to_string(), flush=True)
-    return {"cells": rows[rows.person.isin(["known", "withheld"])].to_dict("records")}
-
-
 def main() -> None:
+    def keep(metrics: dict) -> Path:
+        return record(f"09-{name}", command=f"python -m benchmarks.chapter09 {name}", metrics=metrics, seeds=list(SEEDS), seconds=round(time.perf_counter() - wall),
+                      cpu_seconds=round(time.process_time() - began), intervals=INTERVALS)  # fmt: skip
+
     def each(run: Callable[[float], dict]) -> dict:
-        return {f"theme share {share}": run(share) for share in (0.8, 0.2)}
+        out: dict[str, dict] = {}
+        for share in (0.8, 0.2):
+            out[f"theme share {share}"] = run(share)
+            keep(out)
+        return out
 
     commands: dict[str, Callable[[], dict]] = {"zero-shot": lambda: each(zero_shot), "matrix": lambda: each(matrix), "map": lambda: each(where), "few-shot": lambda: each(few)}
-    commands |= {"amazon": amazon, "amazon-matrix": amazon_matrix}
+    commands["amazon"] = amazon
     torch.set_num_threads(1)
     for name in [word for word in sys.argv[1:] if word in commands] or commands:
         wall, began = time.perf_counter(), time.process_time()
-        path = record(f"09-{name}", command=f"python -m benchmarks.chapter09 {name}", metrics=commands[name](), seeds=list(SEEDS), seconds=round(time.perf_counter() - wall),
-                      cpu_seconds=round(time.process_time() - began), intervals=INTERVALS)  # fmt: skip
-        print(f"wrote {path}", flush=True)
+        print(f"wrote {keep(commands[name]())}", flush=True)
 
 
 if __name__ == "__main__":
