@@ -46,7 +46,7 @@ WRONG = [
     Wrong("leaked-future", "hw1", (("cut = temporal_split(log).validation()", "cut = temporal_split(log)"),), {"q3": 1}, "tuned on the test"),
     Wrong("rows-not-people", "hw1", ROW_BOOTSTRAP, {"q4": 4}, "eight rows of one person"),
     Wrong("modified-tests", "hw1", (("return events[events.time < T]", "return events[events.time <= T]"),), {"q2": 2}, "8 itself is test", {"tests/q2.py": EMPTY_TEST}),
-    Wrong("overwrites-tests", "hw1", (("def leaked(", f"for n in range(1, 6):\n    open(f'tests/q{{n}}.py', 'w').write({EMPTY_TEST!r})\n\n\ndef leaked("),), dict.fromkeys(("q1", "q2", "q3", "q4", "q5"), 0), "were changed"),
+    Wrong("overwrites-tests", "hw1", (("def leaked(", f"for n in range(1, 6):\n    open(f'tests/q{{n}}.py', 'w').write({EMPTY_TEST!r}.replace('q2', f'q{{n}}'))\n\n\ndef leaked("),), dict.fromkeys(("q1", "q2", "q3", "q4", "q5"), 0), "were changed"),
     Wrong("kills-the-kernel", "hw1", (("def leaked(", "import os\n\nos._exit(1)\n\n\ndef leaked("),), {}, "could not be graded"),
     Wrong("plants-too-late", "hw2", (("for moment in (until, until + 3600, until + 90 * 86_400)", "for moment in (until + 3600, until + 90 * 86_400)"),), {"q2": 4}, "plant at the moment itself"),
     Wrong("gate-transposed", "hw2", (("pools * gates[scene]).sum(1) @ A", "pools * gates[scene]).sum(1) @ A.T"),), {"q3": 4}, "right way round"),
