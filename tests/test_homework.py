@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
+from nbclient import NotebookClient
 
 from recsys_lib.data.sceneworld import make_world
 from tests.homework_cases import WRONG, write
@@ -128,6 +129,13 @@ def test_the_first_cell_brings_tests_and_tables(course, tmp_path, monkeypatch):
     exec(TransformerManager().transform_cell(cell.source), {})
     brought = {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     assert brought == {p.relative_to(student).as_posix(): p.read_bytes() for p in student.rglob("*") if p.is_file() and p.suffix != ".ipynb"}
+
+
+def test_a_student_runs_the_notebook_and_is_told_what_is_missing(course, tmp_path):
+    notebook = nbformat.read(course.folder("hw1") / "student" / "hw1" / "hw1.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": tmp_path}}).execute()  # a cell that raises fails the test
+    shown = [output.data["text/plain"] for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    assert len(shown) == 5 and all("it is not written yet" in text for text in shown)
 
 
 def test_a_seed_is_a_world(tmp_path):

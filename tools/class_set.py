@@ -17,10 +17,13 @@ import argparse
 import base64
 import io
 import json
+import os
 import shutil
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jupytext
@@ -80,6 +83,23 @@ def write_vectors(log: InteractionLog, folder: Path) -> None:
     np.save(folder / "vectors.npy", vectors.astype(np.float16))
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what the kernels of the trial runs write to stderr; show it only where the block raises."""
+    with tempfile.TemporaryFile() as kept:
+        before = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            kept.seek(0)
+            os.write(before, kept.read())
+            raise
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+
+
 def assign(name: str, world: Path, out: Path, check: bool) -> None:
     """One assignment: master to ``out/student/name`` and ``out/instructor/name``. ``world``: folder of the class's files."""
     from otter.assign import main as otter_assign
@@ -91,7 +111,8 @@ def assign(name: str, world: Path, out: Path, check: bool) -> None:
         notebook = jupytext.read(common.ROOT / "homework" / f"{name}.md", fmt="md:myst")
         notebook.metadata.setdefault("language_info", {"name": "python"})
         nbformat.write(notebook, work / f"{name}.ipynb")
-        otter_assign(str(work / f"{name}.ipynb"), str(work / "made"), no_pdfs=True, no_run_tests=not check)
+        with quiet():
+            otter_assign(str(work / f"{name}.ipynb"), str(work / "made"), no_pdfs=True, no_run_tests=not check)
         made = work / "made"
         shutil.move(next((made / "autograder").glob("*autograder*.zip")), made / "autograder" / "autograder.zip")
         for edition, folder in (("student", "student"), ("autograder", "instructor")):
