@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
@@ -107,6 +108,19 @@ def test_a_planted_mistake_costs_what_it_should(course, case):
     expected = {f"q{k}": 5 for k in range(1, 6)} | case.left if case.left else {}
     assert {question: points for question, (points, _) in mark.scores.items()} == expected, mark.page()
     assert case.says in mark.page()
+
+
+def test_a_notebook_that_beats_the_clock_is_ended_with_its_kernel(course, tmp_path):
+    source = f"import os, signal\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nwhile True:\n    pass"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)]), tmp_path / "stubborn.ipynb")
+    autograder = course.folder("hw1") / "instructor" / "hw1" / "autograder.zip"
+    limit = 15.0
+    while not (tmp_path / "pid").exists():  # on a slow machine the kernel may need longer to start
+        mark = grade(autograder, tmp_path / "stubborn.ipynb", limit)
+        assert limit < 100 and mark.possible == 0 and f"did not end within {limit:g} seconds" in mark.page()
+        limit *= 2
+    pid = int((tmp_path / "pid").read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE  # ended; some containers never clear the name
 
 
 @pytest.mark.parametrize("name", ASSIGNMENTS)

@@ -10,6 +10,7 @@ import pytest
 
 from recsys_lib.data import load
 from recsys_lib.exercises.homework import TESTING, OutOfTime, favourites, run, with_favourites, within
+from tools import grade
 
 alarm = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarm on this system")
 
@@ -75,3 +76,34 @@ def test_planted_favourites_move_items_and_nothing_else():
     late = (e.time >= cut).to_numpy()
     assert planted[~late].equals(e[~late]) and planted[["user", "scene", "time"]].equals(e[["user", "scene", "time"]])
     assert np.isin(planted.item[late], np.concatenate(loved)).all()
+
+
+RESULTS = {
+    "tests": [
+        {"name": "Public Tests", "output": "q1 results: All test cases passed!"},
+        {"name": "q1", "score": 5, "max_score": 5, "output": "q1 results: All test cases passed!"},
+        {"name": "q2", "score": 2.0, "max_score": 5, "output": "q2 - 2 result:\n  Error at line 3\n  AssertionError: look at the ties.\n  AssertionError: look at the ties."},
+    ]
+}
+
+
+def test_a_page_holds_the_marks_and_each_sentence_once():
+    mark = grade.read("mira", RESULTS)
+    assert (mark.total, mark.possible) == (7, 10)
+    assert mark.page() == "mira: 7 of 10 points\n\nq1: 5 of 5\nq2: 2 of 5\n  - look at the ties.\n"
+
+
+def test_the_table_has_a_row_for_each_submission_also_where_nothing_could_be_marked(tmp_path, monkeypatch):
+    heap = [tmp_path / name for name in ("autograder.zip", "mira.ipynb", "omar.ipynb")]
+    for path in heap:
+        path.touch()
+    marked = {"mira": grade.read("mira", RESULTS), "omar": grade.Mark("omar", words={"all": ["It could not be graded: no kernel"]})}
+    monkeypatch.setattr(grade, "grade", lambda autograder, path, limit: marked[path.stem])
+    assert grade.main([str(heap[0]), str(tmp_path / "out"), *map(str, heap[1:])]) == 0
+    assert (tmp_path / "out" / "marks.csv").read_text().split() == ["submission,q1,q2,total,possible", "mira,5.0,2.0,7.0,10.0", "omar,,,0,0"]
+    assert "no kernel" in (tmp_path / "out" / "omar.txt").read_text()
+
+
+def test_a_submission_that_is_not_there_is_named(tmp_path, capsys):
+    assert grade.main([str(tmp_path / "a.zip"), str(tmp_path / "out"), str(tmp_path / "b.ipynb")]) == 1
+    assert "there is no file" in capsys.readouterr().err

@@ -20,6 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from tools import common
 
 FAILED = re.compile(r"^\s*(?:AssertionError|\w*(?:Error|Exception|OutOfTime)): (.+)$", re.MULTILINE)
@@ -50,13 +52,17 @@ def grade(autograder: Path, submission: Path, limit: float = 300) -> Mark:
     """Run otter on one submission, in a process of its own that is ended after ``limit`` seconds."""
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-m", "otter", "run", "--no-logo", "-a", str(autograder.resolve()), "-o", scratch, str(submission.resolve())]
+        job = subprocess.Popen(command, cwd=scratch, env=common.one_thread(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
-            done = subprocess.run(command, cwd=scratch, env=common.one_thread(), capture_output=True, text=True, timeout=limit)
+            said, _ = job.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
+            for process in (*psutil.Process(job.pid).children(recursive=True), job):  # the kernel too, which has a session of its own
+                process.kill()
+            job.communicate()
             return Mark(submission.stem, words={"all": [f"The notebook did not end within {limit:g} seconds, so nothing could be marked."]})
         results = Path(scratch, "results.json")
         if not results.is_file():
-            why = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
+            why = (said.strip() or "otter gave no reason").splitlines()[-1]
             return Mark(submission.stem, words={"all": [f"The notebook could not be graded: {why}"]})
         return read(submission.stem, json.loads(results.read_text(encoding="utf8")))
 
