@@ -230,6 +230,26 @@ def offer_notebook(app: Sphinx, page: str, template: str, context: dict, doctree
         shutil.copyfile(source, target)
 
 
+def dress(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """What a page needs for offline reading, for a screen reader, and for the card that a shared link shows.
+
+    Thebe is dropped: the theme adds it to every page, it is never used here, and its button would fetch a script from elsewhere. A list of
+    references gets the role that its entries need to count as a list. Light or dark follows the reader's system until they choose.
+    """
+    for kind in ("script_files", "css_files"):
+        if kind in context:
+            context[kind] = [file for file in context[kind] if "thebe" not in f"{getattr(file, 'filename', file)} {getattr(file, 'attributes', '')}".lower()]
+    context["default_mode"] = "auto"
+    if "body" in context:
+        context["body"] = context["body"].replace(' role="doc-biblioentry"', ' role="listitem"')
+    base = app.config.html_baseurl.rstrip("/")
+    title = escape(re.sub("<[^>]+>", "", context.get("title", "")))
+    facts = {"og:type": "book" if page == app.config.root_doc else "article", "og:title": title, "og:site_name": app.config.html_title,
+             "og:url": f"{base}/{page}.html", "og:image": f"{base}/_static/card.png", "og:image:alt": "Five dots, one a scene, and a thread through all."}  # fmt: skip
+    lines = [f'<meta property="{name}" content="{value}" />' for name, value in facts.items()]
+    context["metatags"] = context.get("metatags", "") + "\n".join([*lines, '<meta name="twitter:card" content="summary_large_image" />'])
+
+
 def tags(start: str, end: str) -> tuple:
     """Visitors of a node that is one HTML element."""
     return (lambda writer, node: writer.body.append(start)), (lambda writer, node: writer.body.append(end))
@@ -248,4 +268,5 @@ def setup(app: Sphinx) -> dict:
     app.connect("env-get-updated", number_figures, priority=900)  # after Sphinx has counted
     app.connect("doctree-resolved", finish)
     app.connect("html-page-context", offer_notebook, priority=900)
+    app.connect("html-page-context", dress, priority=910)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -40,6 +40,12 @@ def repository(root: Path = ROOT) -> tuple[str, str]:
     return setting["url"].rstrip("/"), setting["branch"]
 
 
+def home(root: Path = ROOT) -> str:
+    """Where GitHub Pages shows the book of this repository."""
+    owner, _, name = repository(root)[0].removeprefix("https://github.com/").partition("/")
+    return f"https://{owner}.github.io/{name}"
+
+
 def chapters(root: Path = ROOT) -> list[Path]:
     """The sources of all chapters, in order."""
     return sorted(path for path in (root / "chapters").glob("*.md") if re.match(r"\d\d_", path.name))
@@ -55,6 +61,12 @@ def pages(root: Path = ROOT) -> list[Path]:
     named = re.findall(r"^\s*- file: (\w+)\s*$", (root / "_toc.yml").read_text(encoding="utf8"), re.M)
     found = [root / f"{name}.md" for name in named]
     return [path for path in found if path.is_file() and path.read_text(encoding="utf8").startswith("---\njupytext:")]
+
+
+def plain_pages(root: Path = ROOT) -> list[str]:
+    """What ``_toc.yml`` names beside the chapters, the first page among them, without endings."""
+    named = re.findall(r"^\s*(?:- file|root): (\w+)\s*$", (root / "_toc.yml").read_text(encoding="utf8"), re.M)
+    return list(dict.fromkeys(named))
 
 
 def colab(stem: str, root: Path = ROOT) -> str:

@@ -1,8 +1,9 @@
-"""``make test`` and ``make quick``: lint, notebooks, unit tests, chapters without and with solutions; ends with how long each part took.
+"""``make test`` and ``make quick``: lint, notebooks, unit tests, chapters without and with solutions, the book and what a browser says of it;
+ends with how long each part took.
 
     python -m tools.run_tests [--quick]
 
-Quick leaves out downloads, the trial builds of the book and the marking of homework, and runs only the chapters that differ from the
+Quick leaves out downloads, all builds of the book, the browser and the marking of homework, and runs only the chapters that differ from the
 last commit. Two workers, one thread each.
 """
 
@@ -44,7 +45,7 @@ def main(quick: bool = False) -> int:
     broken = False
     environment = common.one_thread() | {"MPLBACKEND": "Agg"}
 
-    def part(name: str, command: list[str], counts: bool = False) -> None:
+    def part(name: str, command: list[str], counts: bool = False) -> bool:
         nonlocal broken
         print(f"\n== {name}", flush=True)
         began = time.perf_counter()
@@ -59,12 +60,14 @@ def main(quick: bool = False) -> int:
             print(f"{name} ended with status {status} before it could report.")
         words = ", ".join(f"{number} {key}" for key, number in found.items() if number)
         times.append((name, time.perf_counter() - began, "; ".join(filter(None, [words, "FAILED" if status else "ok"]))))
+        return status == 0
 
     if not quick:
         part("downloads and encodings", [*PYTHON, "tools.make_cache"])
     part("lint", [*PYTHON, "ruff", "check", "."])
     part("notebooks up to date", [*PYTHON, "tools.make_notebooks", "--check"])
     slow = [f"--ignore=tests/test_{name}.py" for name in ("book_build", "book_interrupt", "homework")] if quick else []
+    slow.append("--ignore=tests/browser")  # they have their own part, after the book
     part("unit tests", [*PYTHON, "pytest", "tests", *WORKERS, "-rs", "--durations=5", *slow], counts=True)
     notebooks = touched() if quick else [str(p.with_suffix(".ipynb").relative_to(common.ROOT)) for p in common.chapters()]
     if notebooks:
@@ -75,6 +78,9 @@ def main(quick: bool = False) -> int:
         if not quick:
             complete = [str(path.relative_to(common.ROOT)) for path in make_notebooks.instructor()]
             part("instructor edition", [*PYTHON, "pytest", *complete, *options], counts=True)
+    if not quick and part("the book", [*PYTHON, "tools.build_book"]):
+        pages = [*PYTHON, "pytest", "tests/browser", "-n", "2", "--dist", "load", "-rs", "--durations=5"]
+        part("the book in a browser", pages, counts=True)
     print(f"\n== how long it took\n{common.table_of_times(times)}")
     print("\nFAILED: " + ", ".join(n for n, _, outcome in times if outcome.endswith("FAILED")) if broken else "")
     print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
