@@ -6,7 +6,7 @@ export PYTHONHASHSEED := 0
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env cache book test quick notebooks instructor student offline class lint clean
+.PHONY: help env cache book test quick notebooks instructor student offline class lint clean links audit colab hashes
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -30,6 +30,7 @@ quick: env  ## the inner loop: lint, unit tests, chapters touched since the last
 notebooks: env  ## make chapters/*.ipynb from chapters/*.md, and the table of exercises
 	@$(PY) -m tools.make_notebooks
 	@$(PY) -m tools.exercise_table
+	@$(PY) -m tools.cards
 
 instructor: env  ## make the notebooks with solutions, in _build/instructor
 	@$(PY) -m tools.make_notebooks --instructor
@@ -47,6 +48,18 @@ class: env  ## the homework of one class: make class SEED=a-secret-number TO=a-n
 
 lint: env  ## ruff
 	@$(PY) -m ruff check .
+
+links: env  ## ask every address outside the built book whether it is still there
+	@$(PY) -m tools.check_links
+
+audit: env  ## known vulnerabilities of the pinned packages; exceptions stand in audit.toml
+	@$(PY) -m tools.audit
+
+hashes: env  ## write constraints-hashed.txt after a change of constraints.txt (needs uv)
+	@$(PY) -m tools.make_hashes
+
+colab:  ## run the chapters in environments shaped like Colab's: Python 3.12 and 3.13, transformers 4 and 5
+	@for p in 3.12 3.13; do for t in ">=4.56,<5" ">=5,<6"; do $(PYTHON) tools/try_colab.py --python python$$p --transformers "$$t" --record || exit 1; done; done
 
 clean:  ## remove what was built (not the environment, not the downloads)
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis

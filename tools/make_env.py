@@ -1,8 +1,12 @@
-"""Makes ``.venv`` with the pinned packages, or does nothing when it is there and up to date. Needs only Python itself."""
+"""Makes ``.venv`` with the pinned packages, or does nothing when it is there and up to date. Needs only Python itself.
+
+With ``RECSYS_HASHES=1``, as CI sets it, every package but torch must also have a sha256 that ``constraints-hashed.txt`` knows.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import socket
 import subprocess
@@ -40,8 +44,11 @@ def main(folder: Path = ROOT / ".venv") -> int:
     stamp.unlink(missing_ok=True)
     if subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode if python.exists() else True:
         venv.EnvBuilder(with_pip=True, clear=True).create(folder)
-    command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", "constraints.txt", *cpu_index()]
-    if subprocess.run([*command, "-e", ".[book,test]"], cwd=ROOT).returncode:
+    install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    steps = [[*install, "-c", "constraints.txt", *cpu_index(), "-e", ".[book,test]"]]
+    if os.environ.get("RECSYS_HASHES"):
+        steps.insert(0, [*install, "--require-hashes", "--no-deps", "-r", "constraints-hashed.txt"])
+    if any(subprocess.run(step, cwd=ROOT).returncode for step in steps):
         print("The packages could not be installed; pip says why above. Check the connection and run the command again.", file=sys.stderr)
         return 1
     stamp.write_text(wanted)

@@ -83,7 +83,9 @@ def visit(chromium, address: str):
 
         context.route("**/*", gate)
         page = context.new_page()
-        page.on("console", lambda message: problems.append(f"console: {message.text} {message.location}") if message.type == "error" else None)
+        page.on(
+            "console", lambda message: problems.append(f"console: {message.text} {message.location}") if message.type == "error" else None
+        )
         page.on("pageerror", lambda error: problems.append(f"script: {error}"))
         page.goto(f"{address}/{name}", wait_until="load")
         page.wait_for_function("!window.MathJax || !MathJax.startup || MathJax.startup.document?.state() >= 180")

@@ -70,7 +70,10 @@ def test_what_is_folded_opens_by_keyboard(name, visit):
     assert not problems, "\n".join(problems)
 
 
-@pytest.mark.parametrize(("words", "wanted"), [("positives catalogue NDCG", "02_judging"), ("co-occurrence EASE", "03_baselines"), ("hypernetwork gate", "06_scene_fusion")])
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [("positives catalogue NDCG", "02_judging"), ("co-occurrence EASE", "03_baselines"), ("hypernetwork gate", "06_scene_fusion")],
+)
 def test_search_finds(words, wanted, visit):
     page, problems = visit(f"search.html?q={words.replace(' ', '+')}", width=1280)
     page.wait_for_selector("ul.search li a")

@@ -1,0 +1,54 @@
+"""What comes from elsewhere: every pin has hashes, every file of the registry stands on the cards' page, and no exception goes unexplained."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tools import audit, cards, check_links, common, make_hashes
+
+
+def test_every_pin_has_hashes():
+    pinned = make_hashes.pins((common.ROOT / "constraints.txt").read_text(encoding="utf8"))
+    text = (common.ROOT / "constraints-hashed.txt").read_text(encoding="utf8")
+    left_out = {pin for pin in pinned if pin.partition("==")[0] in make_hashes.WITHOUT}
+    assert make_hashes.pins(text) == pinned - left_out, "constraints.txt has changed; run `make hashes` and commit constraints-hashed.txt"
+    for block in re.split(r"^(?=[\w.\-]+==)", text, flags=re.M)[1:]:
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", block), block
+
+
+def test_the_cards_are_up_to_date(tmp_path, capsys):
+    assert cards.main(check=True) == 0
+    for folder in ("recsys_lib/data", "data/cards"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "recsys_lib/data/sources.yaml").write_text(
+        "a: {what: A thing., terms: MIT., wheel: a==1, files: {x.txt: {bytes: 5, sha256: abc}}}\n"
+    )
+    assert cards.main(tmp_path, check=True) == 1 and "make notebooks" in capsys.readouterr().err
+    assert cards.main(tmp_path) == 0 and "| x.txt | 5 | `abc` |" in (tmp_path / "cards.md").read_text()
+
+
+def test_an_exception_needs_a_reason_and_an_end(tmp_path):
+    assert audit.exceptions() is not None
+    path = tmp_path / "audit.toml"
+    for body, phrase in (
+        ('id = "A-1"', "needs a reason"),
+        ('id = "A-1"\nreason = "Only the server part, which never starts."\nuntil = 2001-01-01', "ended on"),
+    ):
+        path.write_text(f"[[exception]]\n{body}\n")
+        with pytest.raises(SystemExit, match=phrase):
+            audit.exceptions(path)
+
+
+def test_only_what_is_unexplained_is_told():
+    found = [{"id": "A-1", "aliases": ["B-1"], "fix_versions": ["2"]}, {"id": "A-2", "aliases": [], "fix_versions": []}]
+    answer = [{"name": "p", "version": "1", "vulns": found}, {"name": "q", "version": "1", "vulns": []}]
+    assert audit.verdict(answer, {"B-1": "why"}) == ["p 1: A-2, mended in no version yet"]
+
+
+def test_addresses_outside_the_book(tmp_path):
+    (tmp_path / "a.html").write_text(
+        '<a class="x" href="https://a.org/b?c=1&amp;d#e">a</a> <a href="b.html">b</a> <a href="https://github.com/us/x">c</a>'
+    )
+    assert check_links.addresses(tmp_path, "us") == {"https://a.org/b?c=1&d": ["a.html"]}
