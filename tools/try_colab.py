@@ -1,0 +1,144 @@
+"""``make colab``: the chapters' notebooks in environments shaped like Colab's, with the library installed as the set-up cell does it.
+
+    python tools/try_colab.py [--python python3.12] [--transformers 4.56.2] [--chapters 00 01 …] [--record]
+
+Makes an environment of the given Python with the packages that Colab brings (the library's dependencies, at the newest versions that fit, and
+the asked transformers), installs the library with ``--no-deps`` from this checkout, and executes each notebook outside the checkout, so that
+only what was installed is found. With ``--record`` the outcome goes to ``data/results/colab.json``, each environment under its own name.
+Needs only Python itself. The exit status is not zero when a chapter failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tools.make_env import cpu_index
+
+ROOT = Path(__file__).resolve().parents[1]
+BROUGHT = [
+    "torch",
+    "datasets",
+    "numpy>=2",
+    "scipy",
+    "pandas>=2.2",
+    "matplotlib",
+    "tqdm",
+    "pyyaml",
+    "safetensors",
+    "pyarrow",
+    "ipykernel",
+    "nbclient",
+]
+RUN = """
+import sys, nbformat
+from nbclient import NotebookClient
+book = nbformat.read(sys.argv[1], as_version=4)
+NotebookClient(book, timeout=600, kernel_name="python3").execute()
+"""
+FACTS = """
+import json, sys, torch, transformers, numpy, pandas, recsys_lib
+print(json.dumps({"python": sys.version.split()[0], "torch": torch.__version__, "transformers": transformers.__version__,
+                  "numpy": numpy.__version__, "pandas": pandas.__version__, "library": recsys_lib.__file__}))
+"""
+
+
+def found(name: str) -> str | None:
+    """The path of an interpreter: from the path, or one that pyenv has put aside."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    kept = sorted(versions.glob(f"{name.removeprefix('python')}*/bin/python")) if name.startswith("python3.") else []
+    return shutil.which(name) or (str(kept[-1]) if kept else None)
+
+
+def pip(python: Path, *arguments: str) -> None:
+    """Run pip there; SystemExit with a sentence when it fails."""
+    if subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments]).returncode:
+        raise SystemExit(f"pip could not install {' '.join(arguments)}; its reason stands above.")
+
+
+def environment(folder: Path, interpreter: str, transformers: str) -> Path:
+    """The Python of an environment in ``folder`` that has what Colab brings, and the library by ``--no-deps``."""
+    subprocess.run([interpreter, "-m", "venv", "--clear", folder], check=True)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    pip(python, *cpu_index(), *BROUGHT, f"transformers{transformers if transformers[0] in '<>=~' else '==' + transformers}")
+    before = subprocess.run([python, "-m", "pip", "freeze"], capture_output=True, text=True).stdout
+    pip(python, "--no-deps", str(ROOT))
+    after = subprocess.run([python, "-m", "pip", "freeze"], capture_output=True, text=True).stdout
+    if extra := [line for line in after.splitlines() if line not in before.splitlines() and not line.startswith("recsys-lib")]:
+        raise SystemExit(f"Installing the library with --no-deps changed other packages: {extra}.")
+    return python
+
+
+def chapters(python: Path, wanted: list[str]) -> dict[str, dict]:
+    """Execute the notebooks; chapter → seconds and outcome, with the last line of the error where one failed."""
+    done = {}
+    for notebook in sorted((ROOT / "chapters").glob("[0-9][0-9]_*.ipynb")):
+        if wanted and notebook.name[:2] not in wanted:
+            continue
+        with tempfile.TemporaryDirectory() as away:
+            shutil.copy(notebook, away)
+            settings = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {
+                "TQDM_DISABLE": "1",
+                "OMP_NUM_THREADS": "1",
+            }
+            began = time.perf_counter()
+            ran = subprocess.run([python, "-c", RUN, notebook.name], cwd=away, env=settings, capture_output=True, text=True)
+        outcome = "ran" if ran.returncode == 0 else "failed: " + (ran.stderr.strip().splitlines() or ["no message"])[-1][:300]
+        done[notebook.stem] = {"seconds": round(time.perf_counter() - began, 1), "outcome": outcome}
+        print(f"  {notebook.stem}: {outcome}, {done[notebook.stem]['seconds']} s", flush=True)
+        if ran.returncode:
+            print(ran.stderr[-3000:], file=sys.stderr, flush=True)
+    return done
+
+
+def record(name: str, entry: dict) -> None:
+    """Put one environment's outcome into ``data/results/colab.json``, beside the others."""
+    target = ROOT / "data" / "results" / "colab.json"
+    known = json.loads(target.read_text(encoding="utf8")) if target.is_file() else {"id": "colab", "command": "make colab", "metrics": {}}
+    known["metrics"][name] = entry
+    scratch = target.with_suffix(".new")
+    scratch.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf8")
+    scratch.replace(target)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Try; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--python", default=sys.executable, help="an interpreter, by name or path")
+    parser.add_argument("--transformers", default=">=5,<6", help="a version, or a range such as '>=4.56,<5'")
+    parser.add_argument("--chapters", nargs="*", default=[], help="two digits each; all where none is named")
+    parser.add_argument("--record", action="store_true")
+    chosen = parser.parse_args(arguments)
+    interpreter = found(chosen.python)
+    if interpreter is None:
+        print(f"There is no {chosen.python} here, so nothing was tried.")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="colab-") as folder:
+        python = environment(Path(folder) / "env", interpreter, chosen.transformers)
+        told = subprocess.run([python, "-c", FACTS], cwd=folder, capture_output=True, text=True)
+        if told.returncode:
+            print(f"The library cannot be imported there:\n{told.stderr}", file=sys.stderr)
+            return 1
+        facts = json.loads(told.stdout.strip().splitlines()[-1])
+        if not Path(facts.pop("library")).is_relative_to(folder):
+            raise SystemExit("The library was found in the checkout and not in the environment; run this without PYTHONPATH.")
+        print(", ".join(f"{key} {value}" for key, value in facts.items()), flush=True)
+        done = chapters(python, chosen.chapters)
+    if chosen.record:
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+        name = f"Python {'.'.join(facts['python'].split('.')[:2])}, transformers {facts['transformers'].split('.')[0]}"
+        record(name, facts | {"chapters": done, "commit": commit, "date": datetime.date.today().isoformat()})
+    return int(any(entry["outcome"] != "ran" for entry in done.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
