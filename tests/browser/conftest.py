@@ -88,7 +88,7 @@ def visit(chromium, address: str):
         )
         page.on("pageerror", lambda error: problems.append(f"script: {error}"))
         page.goto(f"{address}/{name}", wait_until="load")
-        page.wait_for_function("!window.MathJax || !MathJax.startup || MathJax.startup.document?.state() >= 180")
+        page.evaluate("window.MathJax?.startup?.promise?.then(() => true)")  # the formulas are set
         return page, problems
 
     yield go
