@@ -56,7 +56,8 @@ def found(name: str) -> str | None:
     """The path of an interpreter: from the path, or one that pyenv has put aside."""
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     kept = sorted(versions.glob(f"{name.removeprefix('python')}*/bin/python")) if name.startswith("python3.") else []
-    return shutil.which(name) or (str(kept[-1]) if kept else None)
+    tried = [path for path in (shutil.which(name), *map(str, reversed(kept))) if path]
+    return next((path for path in tried if subprocess.run([path, "-c", ""], capture_output=True).returncode == 0), None)  # a shim may lead nowhere
 
 
 def pip(python: Path, *arguments: str) -> None:
