@@ -15,7 +15,7 @@ WIDE = """() => {
   return [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().width > 0
     && e.getBoundingClientRect().right > innerWidth + 1 && getComputedStyle(e).position !== 'fixed' && !clipped(e))
     .map(e => `${e.tagName} ${e.className}: ${e.textContent.trim().slice(0, 60)}`).slice(0, 3) }"""
-AXE = "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact)))"
+AXE = "axe.run(document, {resultTypes: ['violations'], preload: false}).then(r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact)))"
 
 
 def violations(page, axe: str) -> list[str]:
