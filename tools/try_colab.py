@@ -137,7 +137,8 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.record:
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
         name = f"Python {'.'.join(facts['python'].split('.')[:2])}, transformers {facts['transformers'].split('.')[0]}"
-        record(name, facts | {"chapters": done, "commit": commit, "date": datetime.date.today().isoformat()})
+        typed = " ".join(["python tools/try_colab.py", *(arguments or sys.argv[1:])])
+        record(name, facts | {"command": typed, "chapters": done, "commit": commit, "date": datetime.date.today().isoformat()})
     return int(any(entry["outcome"] != "ran" for entry in done.values()))
 
 
