@@ -123,6 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
     if interpreter is None:
         print(f"There is no {chosen.python} here, so nothing was tried.")
         return 0
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     with tempfile.TemporaryDirectory(prefix="colab-") as folder:
         python = environment(Path(folder) / "env", interpreter, chosen.transformers)
         told = subprocess.run([python, "-c", FACTS], cwd=folder, capture_output=True, text=True)
@@ -135,7 +136,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(", ".join(f"{key} {value}" for key, value in facts.items()), flush=True)
         done = chapters(python, chosen.chapters)
     if chosen.record:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
         name = f"Python {'.'.join(facts['python'].split('.')[:2])}, transformers {facts['transformers'].split('.')[0]}"
         typed = " ".join(["python tools/try_colab.py", *(arguments or sys.argv[1:])])
         record(name, facts | {"command": typed, "chapters": done, "commit": commit, "date": datetime.date.today().isoformat()})
