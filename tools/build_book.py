@@ -20,6 +20,7 @@ import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -59,9 +60,18 @@ def execute(source: Path, cache_folder: Path, timeout: int) -> tuple[float, str]
         return time.perf_counter() - began, traceback.format_exc()
     if result.err is not None:
         return result.time, result.exc_string or repr(result.err)
+    without_widgets(notebook)
     bundle = CacheBundleIn(notebook, str(source), data={"execution_seconds": result.time})
     cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     return result.time, "ran"
+
+
+def without_widgets(notebook: Any) -> None:
+    """Take widgets out, such as the bars that other libraries draw: without a kernel they would stand still on the page."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if "application/vnd.jupyter.widget-view+json" not in output.get("data", {})]
 
 
 def work_alone() -> None:
