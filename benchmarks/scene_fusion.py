@@ -31,7 +31,7 @@ from recsys_lib.results import load_result, record
 
 SEEDS = (0, 1, 2, 3, 4)
 BARS = ("mix: prior + item-kNN", "mix: prior + transitions", "prior")
-SLICES = (("known", "known"), ("known", "new"), ("known", "all"), ("withheld", "all"), ("arrival", "all"), ("stranger", "all"))
+SLICES = [(p, i) for p in ("known", "withheld", "arrival", "stranger") for i in ("known", "new", "all")]
 OURS = "the whole system"
 UNTUNED = "untuned mix: prior + {} × item-kNN"
 WINDOWS = (3, 7, 14, 30, 60, 90, 180, 365)
