@@ -31,6 +31,7 @@ from recsys_lib.models.textknn import TextKNN
 from recsys_lib.models.validation import ndcg10
 from recsys_lib.results import record
 from recsys_lib.scenes import PairGates, TextGates
+from recsys_lib.transfer import asked
 
 SEEDS = range(5)
 RATES = (2e-3, 6e-3)
@@ -206,11 +207,10 @@ def amazon() -> dict:
     """Five towers on the real shop, small: one pool a scene, 64 axes, two passes over a year; asked: a hashed half of the people."""
     log = load("amazon-fkb")
     split, vectors = temporal_split(log), read_items(log, centre="scene", strength=1.0, dim=64)
-    keep = np.flatnonzero(hash64(split.pairs[USER].to_numpy()) % np.uint64(2) == 0)
-    asked = replace(split, pairs=split.pairs.iloc[keep].reset_index(drop=True), positives=[split.positives[k] for k in keep])
+    half = asked(split, hash64(split.pairs[USER].to_numpy()) % np.uint64(2) == 0)
     systems = {name: TOWERS[name] for name in ("each scene alone", "pooled, no S", "own past", "pair gates", "PLE")}
-    out = rows(vectors, split, asked, systems, {}, "pooled, no S", batch=512, negatives=500, cuts=26, epochs=2)
-    out["prior alone"] = {"slices": figures(judge(PopularityPrior().fit(split.train, split.until), asked))}
+    out = rows(vectors, split, half, systems, {}, "pooled, no S", batch=512, negatives=500, cuts=26, epochs=2)
+    out["prior alone"] = {"slices": figures(judge(PopularityPrior().fit(split.train, split.until), half))}
     return out
 
 

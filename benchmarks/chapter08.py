@@ -37,6 +37,7 @@ from recsys_lib.models.textknn import TextKNN
 from recsys_lib.recommend import recommend
 from recsys_lib.rerank import LETTERS, Rerank, ask_choice, ask_one
 from recsys_lib.results import load_result, record, so_far
+from recsys_lib.transfer import asked as only
 
 DIM, QUERIES, WIDTHS = 64, 200, (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -126,8 +127,7 @@ def hashed_pairs(split: Split, n: int) -> Split:
     """The n known pairs with the smallest hash of (user, scene): the same ones for everybody."""
     known = np.flatnonzero(split.pairs["kind"] == "known")
     order = np.argsort(hash64(split.pairs[USER].to_numpy()[known], split.pairs[SCENE].to_numpy()[known]), kind="stable")
-    keep = np.sort(known[order[:n]])
-    return replace(split, pairs=split.pairs.iloc[keep].reset_index(drop=True), positives=[split.positives[k] for k in keep])
+    return only(split, np.isin(np.arange(len(split.pairs)), known[order[:n]]))
 
 
 def base_model(split: Split) -> Mix:

@@ -31,7 +31,6 @@ from recsys_lib.results import load_result, record
 
 SEEDS = (0, 1, 2, 3, 4)
 BARS = ("mix: prior + item-kNN", "mix: prior + transitions", "prior")
-SLICES = [(p, i) for p in ("known", "withheld", "arrival", "stranger") for i in ("known", "new", "all")]
 OURS = "the whole system"
 UNTUNED = "untuned mix: prior + {} × item-kNN"
 WINDOWS = (3, 7, 14, 30, 60, 90, 180, 365)
@@ -84,9 +83,9 @@ def main() -> None:
     for name, ours in judged.items():
         summary = ours.summary()
         bars = () if name in BARS else (*BARS, *(UNTUNED.format(w) for w in (1, 2)), "popularity, 30 days") if name in ("scene fusion + item-kNN", OURS) else (OURS, BARS[0]) if not name.startswith(("popularity", "untuned")) else ()
-        against = {bar: {f"{p} × {i}": {m: compare(ours, judged[bar], m, p, i) for m in ("ndcg10", "recall100", "pm_auc")} for p, i in SLICES if (p, i) in summary.index} for bar in bars}
+        against = {bar: {f"{p} × {i}": {m: compare(ours, judged[bar], m, p, i) for m in ("ndcg10", "recall100", "pm_auc")} for p, i in summary.index} for bar in bars}
         scenes = {f"{p} × {i}": {log.scenes["name"][s]: value for s, value in ours.by_scene().loc[(p, i)].items()} for p, i in (("known", "known"), ("withheld", "all"))}
-        figures[name] = {"slices": {f"{p} × {i}": row.dropna().to_dict() for (p, i), row in summary.iterrows() if (p, i) in SLICES}, "against": against, "ndcg10_by_scene": scenes, "facts": ours.facts.mean().to_dict()}
+        figures[name] = {"slices": {f"{p} × {i}": row.dropna().to_dict() for (p, i), row in summary.iterrows()}, "against": against, "ndcg10_by_scene": scenes, "facts": ours.facts.mean().to_dict()}
     figures[OURS]["against by scene"] = {bar: {f"{p} × {i}": by_scene(judged[OURS], judged[bar], log.scenes["name"].tolist(), p, i) for p, i in (("known", "known"), ("withheld", "all"))} for bar in BARS}
     for bar in BARS:
         for metric in ("ndcg10", "recall100"):

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import replace
 
 import numpy as np
 import torch
 
 from benchmarks.baselines import build, settings
-from recsys_lib.data import InteractionLog, Split, load, temporal_split
+from recsys_lib.data import InteractionLog, load, temporal_split
 from recsys_lib.data.log import ITEM, SCENE, USER
 from recsys_lib.evaluation import Judgement, compare, judge
 from recsys_lib.language import TextEncoder, centred, item_texts, static_vectors, unit, whiten
@@ -26,6 +25,7 @@ from recsys_lib.models.scene_fusion import SceneFusion
 from recsys_lib.models.scene_map import SceneMap
 from recsys_lib.results import load_result, record
 from recsys_lib.training import train
+from recsys_lib.transfer import asked as only
 
 WEIGHTS = (0.1, 0.25, 0.5, 1.0)
 WINDOWS = (3, 7, 14, 30, 60, 90, 180, 365)
@@ -64,11 +64,6 @@ class Uncorrected(SceneFusion):
         return (torch.logaddexp(own, rest.logsumexp(1)) - own).mean()
 
 
-def only_withheld(split: Split) -> Split:
-    keep = np.flatnonzero(split.pairs.kind == "withheld")
-    return replace(split, pairs=split.pairs.iloc[keep].reset_index(drop=True), positives=[split.positives[k] for k in keep])
-
-
 def mean_of(vectors: np.ndarray) -> ProfileKNN:
     return ProfileKNN(vectors, lambda log: log.matrix() @ vectors)
 
@@ -97,7 +92,7 @@ def main() -> None:
     chosen = {name: settings("03-amazon", name) for name in load_result("03-amazon")["metrics"]}
     judged: dict[str, Judgement] = {}
     weights: dict[str, float] = {}
-    asked, asked_trial = only_withheld(split), only_withheld(trial)
+    asked, asked_trial = (only(part, (part.pairs.kind == "withheld").to_numpy()) for part in (split, trial))
     priors = [build("prior", chosen["prior"], {}, chosen).fit(part.train, part.until) for part in (trial, split)]
     for bar in ("prior", "mix: prior + item-kNN", "mix: prior + transitions"):
         judged[bar] = judge(build(bar, chosen[bar], {}, chosen).fit(split.train, split.until), asked, bar)

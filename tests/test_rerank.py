@@ -13,6 +13,7 @@ from recsys_lib.evaluation import judge
 from recsys_lib.models.popularity import Popularity
 from recsys_lib.recommend import recommend
 from recsys_lib.rerank import Rerank, ask_list, ask_one, quoted, read_order
+from recsys_lib.transfer import asked
 
 
 class Words:
@@ -153,7 +154,5 @@ def test_bad_input(split):
 
 
 def _few(split, n=12):
-    from dataclasses import replace
-
-    keep = np.flatnonzero(split.pairs["scene"] == 1)[:n]
-    return replace(split, pairs=split.pairs.iloc[keep].reset_index(drop=True), positives=[split.positives[k] for k in keep])
+    here = (split.pairs["scene"] == 1).to_numpy()
+    return asked(split, here & (here.cumsum() <= n))

@@ -54,15 +54,7 @@ def page(root: Path = common.ROOT) -> str:
 
 def main(root: Path = common.ROOT, check: bool = False) -> int:
     """Write (or check) the page; the exit status."""
-    target, made = root / "cards.md", page(root)
-    same = target.is_file() and target.read_text(encoding="utf8") == made
-    if check and not same:
-        print("cards.md is not what the registry and the cards make; run `make notebooks` and commit it.", file=sys.stderr)
-        return 1
-    if not same:
-        target.write_text(made, encoding="utf8")
-        print("wrote cards.md")
-    return 0
+    return common.keep_page(root / "cards.md", page(root), "the registry and the cards", check)
 
 
 if __name__ == "__main__":

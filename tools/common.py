@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import yaml
@@ -22,6 +23,18 @@ ONE_THREAD = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "JUPYTER_PLATFORM_DIRS": "1",
 }
+
+
+def keep_page(target: Path, made: str, origin: str, check: bool) -> int:
+    """Write (or check) a page that is made from other files, named by ``origin`` in the complaint; the exit status."""
+    same = target.is_file() and target.read_text(encoding="utf8") == made
+    if check and not same:
+        print(f"{target.name} is not what {origin} make; run `make notebooks` and commit it.", file=sys.stderr)
+        return 1
+    if not same:
+        target.write_text(made, encoding="utf8")
+        print(f"wrote {target.name}")
+    return 0
 
 
 def one_thread() -> dict[str, str]:

@@ -72,7 +72,7 @@ def _make(log: InteractionLog, train: pd.DataFrame, test: pd.DataFrame, until: i
     grouped = test.sort_values([USER, SCENE, ITEM], kind="stable").groupby([USER, SCENE], sort=True)[ITEM]
     keys = pd.DataFrame(list(grouped.groups), columns=[USER, SCENE], dtype=np.int64)
     positives = [np.unique(x).astype(np.int64) for x in np.split(grouped.obj.to_numpy(), np.cumsum(grouped.size().to_numpy())[:-1])] if len(keys) else []
-    counts = _counts(log, train)
+    counts = event_counts(log, train)
     here, total = counts[keys[USER], keys[SCENE]], counts.sum(1)[keys[USER]]
     kind = np.select([here > 0, total > 0], [KNOWN, ARRIVAL], STRANGER).astype(object)
     if withheld is not None:
@@ -80,7 +80,7 @@ def _make(log: InteractionLog, train: pd.DataFrame, test: pd.DataFrame, until: i
     return Split(log, log.with_events(train), keys.assign(kind=kind), positives, until, protocol)
 
 
-def _counts(log: InteractionLog, events: pd.DataFrame) -> np.ndarray:
+def event_counts(log: InteractionLog, events: pd.DataFrame) -> np.ndarray:
     """Events by person and scene: int64 [n_users, n_scenes]."""
     flat = np.bincount(events[USER].to_numpy(np.int64) * log.n_scenes + events[SCENE], minlength=log.n_users * log.n_scenes)
     return flat.reshape(log.n_users, log.n_scenes)
@@ -106,7 +106,7 @@ def temporal_split(log: InteractionLog, quantile: float = 0.8, withhold: float =
         raise BadData(f"{log.name} has {len(events)} dated events at {events[TIME].nunique()} different times; a split by time needs at least two.")
     until = int(np.quantile(events[TIME], quantile, method="lower"))
     train, test = events[events[TIME] < until], events[events[TIME] >= until]
-    counts = _counts(log, train)
+    counts = event_counts(log, train)
     asked = test[[USER, SCENE]].drop_duplicates().sort_values([USER, SCENE]).to_numpy(np.int64)
     user, scene = asked[:, 0], asked[:, 1]
     here, total = counts[user, scene], counts.sum(1)[user]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from recsys_lib.data.log import SCENE, InteractionLog
+from recsys_lib.data.splits import event_counts
 from recsys_lib.errors import BadData
 from recsys_lib.language import unit
 from recsys_lib.models.histories import Reader, check_codes
@@ -100,6 +101,4 @@ class ByPast:
 
 def _has_past(log: InteractionLog) -> np.ndarray:
     """Who acted where: bool [n_users, n_scenes]."""
-    out = np.zeros((log.n_users, log.n_scenes), bool)
-    out[log.events["user"], log.events[SCENE]] = True
-    return out
+    return event_counts(log, log.events) > 0
