@@ -6,7 +6,7 @@ export PYTHONHASHSEED := 0
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env cache book test quick notebooks instructor student offline class lint clean links audit colab hashes
+.PHONY: help env cache book pdf test quick notebooks instructor student offline class lint clean links audit colab hashes
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -20,6 +20,9 @@ cache: env  ## fetch models and data, encode texts
 
 book: env  ## run all chapters and build the book into _build/html
 	@$(PY) -m tools.build_book
+
+pdf: env  ## the whole book as one PDF, _build/across-scenes.pdf (needs Chromium)
+	@$(PY) -m tools.print_book
 
 test: env  ## lint, notebooks, unit tests, all chapters
 	@$(PY) -m tools.run_tests

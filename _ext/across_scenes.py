@@ -20,6 +20,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tools import common
 from tools.flatten import RIGHT, WRONG, exercise_number, lit, quiz_head
 
 LOGGER = logging.getLogger(__name__)
@@ -156,6 +157,20 @@ class runtime(nodes.General, nodes.Element):
     """A place for the seconds this page took."""
 
 
+def thread(letters: str) -> str:
+    """``R = f(P, I, S, L)`` as a picture: a thread through the four inputs, into f with its weights A, and out to R; ``letters`` are lit."""
+    formula = lit(letters, str)
+    spoken = f"{formula}. Today: {letters}." if letters else formula
+    lights = set(letters.replace(",", " ").split())
+    stops = [("P", "person", 24), ("I", "item", 88), ("S", "scene", 152), ("L", "language", 216), ("A", "f, weights", 290), ("R", "list", 364)]
+    parts = ['<path class="thread" d="M24 26H364"/>']
+    for letter, word, x in stops:
+        shape = f'<rect x="{x - 24}" y="8" width="48" height="36" rx="6"/>' if letter == "A" else f'<circle cx="{x}" cy="26" r="18"/>'
+        name = "f" if letter == "A" and "A" not in lights else letter
+        parts.append(f'<g class="{"lit" if letter in lights else "unlit"}">{shape}<text class="letter" x="{x}" y="32">{name}</text><text x="{x}" y="62">{word}</text></g>')
+    return f'<svg class="letters" viewBox="0 0 392 70" role="img" aria-label="{escape(spoken)}">{"".join(parts)}</svg>'
+
+
 class Front(SphinxDirective):
     """The head of a chapter: formula with today's letters, question, what the reader can do afterwards, and what it takes."""
 
@@ -165,10 +180,7 @@ class Front(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """The card."""
         card = nodes.container(classes=["front"])
-        letters = self.options.get("letters", "")
-        spoken = f"R = f(P, I, S, L). Today: {letters}." if letters else "R = f(P, I, S, L)"
-        formula = lit(letters, lambda letter: f'<b class="lit">{letter}</b>')
-        card += nodes.raw("", f'<p class="letters" role="img" aria-label="{escape(spoken)}">{formula}</p>', format="html")
+        card += nodes.raw("", thread(self.options.get("letters", "")), format="html")
         inline, messages = self.state.inline_text(self.options.get("question", ""), self.lineno)
         card += [nodes.paragraph("", "", *inline, classes=["question"]), *messages]
         if self.content:
@@ -181,6 +193,11 @@ class Front(SphinxDirective):
                 facts += [nodes.strong("", word), nodes.Text(" "), *inline, *messages, nodes.Text(". ")]
         facts += runtime()
         card += facts
+        if re.match(r"chapters/\d\d_", self.env.docname):
+            places = nodes.paragraph("", "Run it: ", classes=["facts"])
+            for name, address in common.places(Path(self.env.docname).name).items():
+                places += [nodes.reference("", f"download for {name}" if name == "Jupyter" else name, refuri=address), nodes.Text(", " if name != "Jupyter" else ".")]
+            card += places
         return [card]
 
 

@@ -6,12 +6,20 @@ a soft light card of their own, so they read the same on a light and on a dark p
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from html import escape
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -136,3 +144,33 @@ def histogram(
         getattr(ax, f"set_{axis}scale")("log")
     _legend(ax, len(named))
     return ax
+
+
+def slider(frames: Mapping[str, Figure], label: str, alt: Mapping[str, str], start: str) -> HTML:
+    """One picture of several, chosen by moving a slider. It needs no kernel; where scripts do not run, the picture of ``start`` stands alone.
+
+    Args:
+        frames: value → its figure, in the order of the slider. The figures are closed.
+        label: what the slider moves.
+        alt: value → what its picture shows.
+        start: the value shown first.
+
+    Returns:
+        The pictures and the slider as one piece of HTML.
+    """
+    from IPython.display import HTML
+
+    values, pictures = list(frames), []
+    for value, figure in frames.items():
+        file = BytesIO()
+        figure.savefig(file, format="png", metadata={"Software": None})
+        plt.close(figure)
+        hidden = "" if value == start else ' style="display:none"'
+        data = b64encode(file.getvalue()).decode()
+        pictures.append(f'<img data-value="{escape(value)}" alt="{escape(alt[value])}" src="data:image/png;base64,{data}"{hidden}>')
+    show = (
+        "const all=[...this.closest('.slider').querySelectorAll('img')],now=all[this.value];all.forEach(one=>one.style.display=one===now?'':'none');"
+        "this.setAttribute('aria-valuetext',now.dataset.value);this.nextElementSibling.textContent=now.dataset.value"
+    )
+    move = f'<input type="range" min="0" max="{len(values) - 1}" value="{values.index(start)}" aria-valuetext="{escape(start)}" oninput="{show}">'
+    return HTML(f'<div class="slider"><label>{escape(label)} {move} <output>{escape(start)}</output></label>{"".join(pictures)}</div>')

@@ -52,7 +52,8 @@ def train(
 
     Args:
         module: what is trained, in place. Keep a name's prefix in ``no_decay`` to spare its parameters the weight decay.
-        batches: given the epoch's generator, the epoch's batches in order; the same number every epoch.
+        batches: given the epoch's generator, the epoch's batches in order; the same number every epoch. A batch that is a tensor of rows, or
+            a tuple that ends with one, is halved when a GPU has too little memory for it: the step stays one step over all its rows.
         loss: mean loss of one batch, a scalar with a gradient.
         epochs: passes (at most, with ``validate``). lr: largest step size. warmup: share of all steps.
         schedule: factor of the step size at a progress in [0, 1), in place of warm-up and cosine.
@@ -70,7 +71,7 @@ def train(
         One dict an epoch: epoch, loss, gradient (its largest norm), seconds, and value if validated.
 
     Raises:
-        RecsysError: the loss, its gradient or the validation value is not a number any more, or a batch does not fit the GPU; with the
+        RecsysError: the loss, its gradient or the validation value is not a number any more, or one row does not fit the GPU; with the
             epoch, the step, and the likely cause. No such step is taken, so no checkpoint holds its weights.
         BadData: there is no batch; the checkpoint is damaged, of another module or made with other settings, with the field that differs.
     """
@@ -85,6 +86,7 @@ def train(
     settings |= {"validated": validate is not None, "patience": patience, "optimizer": type(stepper).__name__, "clip": clip}
     settings["schedule"] = [round(schedule_of(k / 8), 9) for k in range(8)]
     settings |= json.loads(json.dumps(facts or {}, default=str))
+    pieces = 1  # parts of a batch that are in memory one after the other
     history, best = (_resume(Path(checkpoint), module, stepper, settings) if checkpoint else None) or ([], None)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), tqdm(total=epochs, initial=len(history), desc="train", unit="epoch", disable=not show_progress) as bar:
         for epoch in range(len(history), epochs):
@@ -99,17 +101,19 @@ def train(
             for step, batch in enumerate(todo):
                 for group in stepper.param_groups:
                     group["lr"] = lr * schedule_of((epoch * len(todo) + step) / (epochs * len(todo)))
-                stepper.zero_grad()
                 where = f"in epoch {epoch + 1}, step {step + 1}"
-                try:
-                    with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-                        value = loss(batch)
-                    number = value.item()
-                    if not math.isfinite(number):
-                        raise RecsysError(f"the loss is {number} {where}; lr={lr} is probably too large, or an input is not a number.")
-                    value.backward()
-                except torch.cuda.OutOfMemoryError as error:  # half a batch would be another training, so that is for a person to decide
-                    raise RecsysError(f"CUDA ran out of memory {where}; use batches of half the size, or device='cpu'.") from error
+                number = None
+                while number is None:
+                    stepper.zero_grad()
+                    try:
+                        number = _descend(loss, _parts(batch, pieces), amp, device)
+                    except torch.cuda.OutOfMemoryError as error:
+                        if len(_parts(batch, 2 * pieces)) == len(_parts(batch, pieces)):
+                            raise RecsysError(f"CUDA ran out of memory {where}, and the batch cannot be halved; use smaller batches or device='cpu'.") from error
+                        pieces *= 2
+                        warnings.warn(f"CUDA out of memory {where}; going on with batches cut into {pieces}, whose gradients are added up.", stacklevel=2)
+                if not math.isfinite(number):
+                    raise RecsysError(f"the loss is {number} {where}; lr={lr} is probably too large, or an input is not a number.")
                 norm = float(nn.utils.clip_grad_norm_(module.parameters(), clip or math.inf))
                 if not math.isfinite(norm):
                     raise RecsysError(f"the loss is {number:.4g} and its gradient {norm} {where}; look for a square root or logarithm of 0, or 0 divided by 0.")
@@ -135,6 +139,27 @@ def train(
         module.load_state_dict(best)
     module.eval()
     return history
+
+
+def _parts(batch: Any, pieces: int) -> list[tuple[float, Any]]:
+    """The batch in at most ``pieces`` parts of about equal size, each with its share of the rows. What is no tensor and does not end with one stays whole."""
+    whole = batch if isinstance(batch, torch.Tensor) else batch[-1] if isinstance(batch, tuple) else None
+    if not isinstance(whole, torch.Tensor) or not whole.ndim or pieces == 1:
+        return [(1.0, batch)]
+    return [(len(rows) / len(whole), rows if whole is batch else (*batch[:-1], rows)) for rows in whole.chunk(pieces)]
+
+
+def _descend(loss: Callable[[Any], torch.Tensor], parts: list[tuple[float, Any]], amp: bool, device: torch.device) -> float:
+    """Add the gradient of the mean loss over all parts to the module's; that loss. One that is no number gives no gradient."""
+    total = 0.0
+    for share, part in parts:
+        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+            value = loss(part) * share
+        total += value.item()
+        if not math.isfinite(total):
+            return total
+        value.backward()
+    return total
 
 
 def step_size(progress: float, warmup: float) -> float:

@@ -95,6 +95,8 @@ def test_made_notebook(book):
     assert text == make_notebooks.text(make_notebooks.make(source, book))
     assert "secret" not in text and "Steck (2019)" in text
     assert "colab.research.google.com/github/across-scenes/across-scenes/blob/main/chapters/02_trial.ipynb" in made.cells[0].source
+    assert "kaggle.com/kernels/welcome?src=https://github.com/across-scenes/across-scenes/blob/main/chapters/02_trial.ipynb" in made.cells[0].source
+    assert "raw.githubusercontent.com/across-scenes/across-scenes/main/chapters/02_trial.ipynb" in made.cells[0].source
     assert "--no-deps" in made.cells[1].source and "across-scenes/across-scenes@main" in made.cells[1].source
     assert len({cell.id for cell in made.cells}) == len(made.cells)
     assert all(cell["outputs"] == [] for cell in json.loads(text)["cells"] if cell["cell_type"] == "code")

@@ -258,9 +258,26 @@ def test_facts_of_the_questions_are_part_of_a_checkpoint(tmp_path):
         train(module, batches, loss, epochs=1, checkpoint=tmp_path, facts={"negatives": 50, "windows": (7, 30)})
 
 
-def test_a_batch_too_large_for_the_gpu_stops_with_its_place_and_advice():
+def test_a_batch_too_large_for_the_gpu_is_halved_until_it_fits_and_the_step_stays_the_same():
+    whole, batches, loss = regression()
+    whole[1].p = 0.0  # a part would draw another dropout
+    train(whole, batches, loss, epochs=3)
+    module, batches, loss = regression()
+    module[1].p = 0.0
+
+    def small_gpu(rows):
+        if len(rows) > 4:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return loss(rows)
+
+    with pytest.warns(UserWarning, match="out of memory in epoch 1, step 1; going on with batches cut into 4"):
+        train(module, batches, small_gpu, epochs=3)
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(whole.parameters(), module.parameters(), strict=True))
+
+
+def test_a_batch_that_cannot_be_halved_stops_with_its_place_and_advice():
     module, batches, _ = regression()
-    with pytest.raises(RecsysError, match="out of memory in epoch 1, step 1; use batches of half the size"):
+    with pytest.warns(UserWarning, match="out of memory"), pytest.raises(RecsysError, match="out of memory in epoch 1, step 1, and the batch cannot be halved"):
         train(module, batches, lambda rows: (_ for _ in ()).throw(torch.cuda.OutOfMemoryError("CUDA out of memory")))
 
 

@@ -139,6 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--root", type=Path, default=common.ROOT)
     parser.add_argument("--no-cache", action="store_true", help="do not fetch models and data first")
+    parser.add_argument("--builder", choices=["html", "singlehtml"], default="html", help="a page a file, or all in one for printing")
     chosen = parser.parse_args(arguments)
     root, build = chosen.root.resolve(), chosen.root.resolve() / "_build"
     os.environ.update(common.ONE_THREAD)
@@ -156,13 +157,13 @@ def main(arguments: list[str] | None = None) -> int:
     if not any(outcome == "failed" for _, _, outcome in ran):
         began = time.perf_counter()
         book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root), "--path-output", str(root)]
-        book += ["--config", str(configure(root, build, cache_folder)), "--all", "-n", "-W", "--keep-going", "-q"]
-        shutil.rmtree(build / "html", ignore_errors=True)  # no page of a chapter that is gone
+        book += ["--config", str(configure(root, build, cache_folder)), "--builder", chosen.builder, "--all", "-n", "-W", "--keep-going", "-q"]
+        shutil.rmtree(build / chosen.builder, ignore_errors=True)  # no page of a chapter that is gone
         # all pages anew, since Sphinx tells the warnings of a page only when it reads it
         status = subprocess.run(book, cwd=root, env=common.one_thread()).returncode
         times.append(("rendering", time.perf_counter() - began, "FAILED" if status else ""))
     print(common.table_of_times(times))
-    print(f"The book is in {build / 'html' / 'index.html'}" if not status else "The book was not built; the reason stands above.")
+    print(f"The book is in {build / chosen.builder / 'index.html'}" if not status else "The book was not built; the reason stands above.")
     return status
 
 

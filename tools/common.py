@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CELL_TAGS = {
     "hide-input", "hide-output", "hide-cell", "remove-input", "stub", "check", "solution", "raises-exception",
 }  # fmt: skip
@@ -86,6 +88,22 @@ def colab(stem: str, root: Path = ROOT) -> str:
     """Address that opens the notebook of one chapter on Colab."""
     url, branch = repository(root)
     return f"{url.replace('https://github.com', 'https://colab.research.google.com/github')}/blob/{branch}/chapters/{stem}.ipynb"
+
+
+def places(stem: str, root: Path = ROOT) -> dict[str, str]:
+    """Where the notebook of one chapter opens, and for a Jupyter of one's own the file itself: name → address."""
+    url, branch = repository(root)
+    raw = url.replace("https://github.com", "https://raw.githubusercontent.com")
+    return {
+        "Colab": colab(stem, root),
+        "Kaggle": f"https://kaggle.com/kernels/welcome?src={url}/blob/{branch}/chapters/{stem}.ipynb",
+        "Jupyter": f"{raw}/{branch}/chapters/{stem}.ipynb",
+    }
+
+
+def chromium() -> str | None:
+    """The browser that tests and prints the book: ``CHROMIUM`` names one that is not on the path."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)
 
 
 def table_of_times(times: list[tuple[str, float, str]]) -> str:

@@ -65,7 +65,9 @@ def make(source: Path, root: Path = common.ROOT, solutions: bool = False) -> Not
     url, branch = common.repository(root)
     bibliography = Bibliography(root / "references.bib")
     flatten = flattener(root, bibliography, solutions)
-    badge = f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({common.colab(source.stem, root)})"
+    place = common.places(source.stem, root)
+    badge = f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({place['Colab']}) [![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)]({place['Kaggle']})"
+    badge += f" [Download for Jupyter]({place['Jupyter']})"
     setup = SETUP.format(url=url, branch=branch).rstrip()
     cells = [nbformat.v4.new_markdown_cell(INSTRUCTOR if solutions else badge), nbformat.v4.new_code_cell(setup, metadata={"tags": ["setup"]})]
     for number, cell in enumerate(jupytext.read(source, fmt="md:myst").cells, 1):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import http.server
 import importlib.resources
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,6 @@ import pytest
 from tools import common
 
 HTML = common.ROOT / "_build" / "html"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -47,9 +44,9 @@ def address(html: Path) -> Iterator[str]:
 def chromium():
     """A running Chromium. ``CHROMIUM`` names one that is not on the path."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    program = common.chromium()
     if program is None:
-        pytest.skip("needs Chromium: none of " + ", ".join(NAMES) + " was found; apt-get install chromium, or set CHROMIUM")
+        pytest.skip("needs Chromium: none of " + ", ".join(common.CHROMIUM) + " was found; apt-get install chromium, or set CHROMIUM")
     with playwright.sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield browser

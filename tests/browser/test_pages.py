@@ -80,3 +80,15 @@ def test_search_finds(words, wanted, visit):
     found = page.locator("ul.search li a").evaluate_all("links => links.map(a => a.getAttribute('href'))")
     assert any(wanted in link for link in found[:10]), f"{words!r} finds {found[:10]}"
     assert not problems, "\n".join(problems)
+
+
+def test_a_slider_changes_its_picture_without_a_kernel(visit):
+    page, problems = visit("chapters/06_scene_fusion.html")
+    slider = page.locator(".slider input").first
+    seen = page.locator(".slider").first.locator("img:visible")
+    before, value = seen.get_attribute("alt"), page.locator(".slider output").first.inner_text()
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert seen.count() == 1 and seen.get_attribute("alt") != before
+    assert page.locator(".slider output").first.inner_text() != value == "1"
+    assert not problems, "\n".join(problems)
