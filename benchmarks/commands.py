@@ -2,7 +2,8 @@
 
     python -m benchmarks.commands [--record 00-commands] [--only book]
 
-The clone, its environment and its cache lie in a temporary folder that is removed afterwards.
+Each command has a clone, an environment and a cache of its own in a temporary folder that is removed afterwards. With ``--only`` the other
+command's figures of the last run stay.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from recsys_lib.results import record
+from recsys_lib.results import record, so_far
 
 HOME = Path(__file__).parent.parent
 
@@ -53,18 +54,18 @@ def main() -> None:
     args.add_argument("--record", metavar="ID")
     args.add_argument("--only", choices=["test", "book"])
     args = args.parse_args()
-    figures = {}
-    with tempfile.TemporaryDirectory() as place:
-        subprocess.run(["git", "clone", "-q", str(HOME), f"{place}/course"], check=True)
-        env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")} | {"RECSYS_CACHE": f"{place}/cache"}
-        if "RECSYS_MIRROR" in env:
-            env["RECSYS_MIRROR"] = str(Path(env["RECSYS_MIRROR"]).resolve())
-        for name in [args.only] if args.only else ["test", "book"]:
+    figures = so_far(args.record) if args.record and args.only else {}
+    for name in [args.only] if args.only else ["test", "book"]:
+        with tempfile.TemporaryDirectory() as place:  # a clone, an environment and a cache for each command
+            subprocess.run(["git", "clone", "-q", str(HOME), f"{place}/course"], check=True)
+            env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")} | {"RECSYS_CACHE": f"{place}/cache"}
+            if "RECSYS_MIRROR" in env:
+                env["RECSYS_MIRROR"] = str(Path(env["RECSYS_MIRROR"]).resolve())
             for state in ("fresh", "warm"):
-                figures[f"make {name}, {state}"] = timed(["make", name], Path(place) / "course", env)
-                print(f"make {name}, {state}: {figures[f'make {name}, {state}']['seconds']:.0f} s, {figures[f'make {name}, {state}']['peak_gb']:.1f} GiB at most", flush=True)
+                now = figures[f"make {name}, {state}"] = timed(["make", name], Path(place) / "course", env)
+                print(f"make {name}, {state}: {now['seconds']:.0f} s, {now['peak_gb']:.1f} GiB at most", flush=True)
     if args.record:
-        record(args.record, command=f"python -m benchmarks.commands --record {args.record}", metrics=figures, note="the fresh `make book` follows `make test` and so finds its environment and cache, not its pages")
+        record(args.record, command=f"python -m benchmarks.commands --record {args.record}", metrics=figures)
 
 
 if __name__ == "__main__":
