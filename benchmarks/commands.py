@@ -16,6 +16,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -35,7 +36,7 @@ def memory(process: psutil.Process) -> float:
     return total / 2**30
 
 
-def timed(command: list[str], folder: Path, env: dict[str, str]) -> dict[str, float]:
+def timed(command: list[str], folder: Path, env: dict[str, str]) -> dict[str, Any]:
     """Seconds and peak memory (GiB, of the command and all its processes together, looked at once a second)."""
     began, peak = time.perf_counter(), 0.0
     with tempfile.TemporaryFile("w+") as said:
@@ -58,11 +59,12 @@ def main() -> None:
     for name in [args.only] if args.only else ["test", "book"]:
         with tempfile.TemporaryDirectory() as place:  # a clone, an environment and a cache for each command
             subprocess.run(["git", "clone", "-q", str(HOME), f"{place}/course"], check=True)
+            commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=f"{place}/course", capture_output=True, text=True, check=True).stdout.strip()
             env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")} | {"RECSYS_CACHE": f"{place}/cache"}
             if "RECSYS_MIRROR" in env:
                 env["RECSYS_MIRROR"] = str(Path(env["RECSYS_MIRROR"]).resolve())
             for state in ("fresh", "warm"):
-                now = figures[f"make {name}, {state}"] = timed(["make", name], Path(place) / "course", env)
+                now = figures[f"make {name}, {state}"] = timed(["make", name], Path(place) / "course", env) | {"commit": commit}
                 print(f"make {name}, {state}: {now['seconds']:.0f} s, {now['peak_gb']:.1f} GiB at most", flush=True)
     if args.record:
         record(args.record, command=f"python -m benchmarks.commands --record {args.record}", metrics=figures)
