@@ -29,6 +29,8 @@ def pdf(page: Path, target: Path) -> None:
         tab.goto(page.as_uri(), wait_until="load", timeout=120_000)
         tab.evaluate("window.MathJax?.startup?.promise?.then(() => true)")
         tab.evaluate(OPEN)
+        tab.emulate_media(media="print")
+        tab.evaluate("document.fonts.ready.then(() => true)")
         margin = {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"}
         tab.pdf(path=half, format="A4", margin=margin, tagged=True, outline=True, display_header_footer=True, header_template="<span></span>", footer_template=FOOT)
         browser.close()
@@ -43,7 +45,7 @@ def main() -> int:
     if status := build_book.main(["--builder", "singlehtml"]):
         return status
     target = common.ROOT / "_build" / "across-scenes.pdf"
-    pdf(common.ROOT / "_build" / "singlehtml" / "index.html", target)
+    pdf(common.ROOT / "_build" / "singlehtml" / "intro.html", target)
     print(f"The book is in {target}")
     return 0
 
