@@ -1,5 +1,5 @@
 """``python -m tools.pictures``: draws the sign (``_static/favicon.svg``, ``_static/logo.svg``), the card that a shared link shows
-(``_static/card.png``) and the cover (``_static/cover.svg``).
+(``_static/card.png``), the cover (``_static/cover.svg``) and the system as a whole (``chapters/images/system.svg``).
 
 Five scenes as dots, and one person's thread through them. The files are committed; run this again only to change them.
 """
@@ -13,6 +13,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import FancyBboxPatch
 
 from tools import common
 
@@ -47,6 +48,25 @@ def cover(axes: plt.Axes, width: float, height: float) -> None:
         axes.text(x, y - 0.72, name, size=19, color=INK, ha="center", va="center", bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 3}, zorder=3)
 
 
+def system(axes: plt.Axes) -> None:
+    """The whole system of chapters 01 to 09, from what is known at the top to the list at the foot, each part with its chapter."""
+    parts = {  # centre, width, words, colour
+        "P": (0.95, 5.2, 1.7, "P  her past,\nscene by scene", 0, "05"), "I": (2.8, 5.2, 1.7, "I  titles and\ndescriptions", 0, "01"),
+        "counts": (4.65, 5.2, 1.7, "who took what,\nand when", None, "01"), "S": (0.95, 3.95, 1.7, "S  a gate for each\npair of scenes", 2, "06"),
+        "L": (2.8, 3.95, 1.7, "L  reads texts\ninto vectors", 1, "04"), "prior": (4.65, 3.95, 1.7, "prior: what the\ncrowd takes now", None, "03"),
+        "A": (1.87, 2.7, 3.55, "A  turns her vector towards the items'", 3, "07"), "score": (2.8, 1.65, 5.4, "score of each item of the scene = fit + prior", None, "06"),
+        "R": (1.87, 0.5, 3.55, "R  ten items, with room\nfor new ones", 4, "08"), "judge": (4.65, 0.5, 1.7, "judged on what\nshe does next", None, "02"),
+    }  # fmt: skip
+    for x, y, width, words, colour, chapter in parts.values():
+        edge = "#7a8791" if colour is None else COLOURS[colour]
+        axes.add_patch(FancyBboxPatch((x - width / 2, y - 0.33), width, 0.66, boxstyle="round,pad=0,rounding_size=0.1", fc=PAPER, ec=edge, lw=2.2))
+        axes.text(x - width / 2 + 0.1, y, words, size=10.5, color=INK, va="center", linespacing=1.25)
+        axes.text(x + width / 2 - 0.06, y - 0.27, chapter, size=8, color="#5b6770", ha="right", va="bottom")
+    for x0, y0, x1, y1 in ((0.95, 4.87, 0.95, 4.3), (2.8, 4.87, 2.8, 4.3), (4.65, 4.87, 4.65, 4.3), (0.95, 3.62, 0.95, 3.05), (2.8, 3.62, 2.8, 3.05), (4.65, 3.62, 4.65, 2.0),
+                           (1.87, 2.37, 1.87, 2.0), (1.87, 1.32, 1.87, 0.85), (3.67, 0.5, 3.78, 0.5)):  # fmt: skip
+        axes.annotate("", (x1, y1), (x0, y0), arrowprops={"arrowstyle": "-|>", "color": "#5b6770", "lw": 1.6, "shrinkA": 0, "shrinkB": 0})
+
+
 def canvas(width: float, height: float, paper: str | None) -> tuple[plt.Figure, plt.Axes]:
     """An empty figure of ``width`` by ``height`` inches with its own axes from 0 to these."""
     figure = plt.figure(figsize=(width, height), facecolor=paper or "none")
@@ -56,8 +76,8 @@ def canvas(width: float, height: float, paper: str | None) -> tuple[plt.Figure, 
     return figure, axes
 
 
-def main(folder: Path = common.ROOT / "_static") -> None:
-    """Draw all into ``folder``."""
+def main(folder: Path = common.ROOT / "_static", images: Path = common.ROOT / "chapters" / "images") -> None:
+    """Draw all, the system into ``images`` and the rest into ``folder``."""
     plain = {"Date": None, "Creator": None}
     with plt.rc_context({"svg.hashsalt": "across scenes", "svg.fonttype": "path", "font.family": "DejaVu Serif"}):
         figure, axes = canvas(1, 1, None)
@@ -75,6 +95,10 @@ def main(folder: Path = common.ROOT / "_static") -> None:
         figure, axes = canvas(12, 4, PAPER)
         cover(axes, 12, 4)
         figure.savefig(folder / "cover.svg", metadata=plain)
+    with plt.rc_context({"svg.hashsalt": "across scenes", "svg.fonttype": "path", "font.family": "DejaVu Sans"}):
+        figure, axes = canvas(5.6, 5.7, PAPER)
+        system(axes)
+        figure.savefig(images / "system.svg", metadata=plain)
     plt.close("all")
 
 
