@@ -118,7 +118,7 @@ def test_a_good_book_builds(root):
     page = (root / "_build" / "html" / "chapters" / "97_trial.html").read_text(encoding="utf8")
     assert 'alt="A rising line."' in page
     assert re.search(r"Fig\. 97\.1 </span><span [^>]*>It rises\.", page)
-    assert '<b class="lit">S</b>' in page and "This page took" in page
+    assert 'aria-label="R = f(P, I, S, L). Today: S."' in page and page.count('<g class="lit">') == 1 and "This page took" in page
     assert "a step" in page and not [word for word in ("a bar:", "IProgress", "vnd.jupyter.widget") if word in page]  # a bar would stand still
     assert "Show the solution" in page and 'id="exercise-97-1"' in page
     assert re.search(r'<details class="answer"[^>]*><summary><strong>B\. </strong>.*33.*</summary>\s*<p><strong>Not this one\.</strong> That is', page)
