@@ -1,0 +1,109 @@
+"""Other libraries beside ours, on our splits and by our judge, one thread and one process a fit.
+
+    python -m benchmarks.peers movielens-1m ours implicit --record peers-movielens-1m
+
+Each library is installed in an environment of its own the first time (``$RECSYS_CACHE/peers/<name>``, from ``<name>.txt`` here). A model may try the
+settings of ``plans.py``; the one with the highest NDCG@10 over all pairs of ``split.validation()`` is fitted again on training and judged after T.
+Our own models take the settings that the recorded run of :mod:`benchmarks.baselines` chose in the same way. ``ours`` comes first: the others are compared
+with it. The record is written after each model, and a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.baselines import settings
+from benchmarks.peers.environment import fit_and_ask
+from benchmarks.peers.exchange import Scores, export
+from benchmarks.peers.plans import PLANS, Plan
+from recsys_lib.data import Split, load, temporal_split
+from recsys_lib.data.sources import cache_dir
+from recsys_lib.evaluation import Judgement, compare, judge, over_seeds
+from recsys_lib.models.validation import ndcg10
+from recsys_lib.results import record, so_far
+
+BASELINES = {"movielens-1m": "03-movielens", "amazon-fkb": "03-amazon"}
+SLICES = [("known", "all"), ("known", "known"), ("known", "new"), ("withheld", "all")]
+METRICS = ("ndcg10", "recall100")
+
+
+def tune(peer: str, model: str, plan: Plan, trial: Split, work: Path) -> list[tuple[float, dict[str, Any], float]]:
+    """NDCG@10 on validation, setting, and seconds of the fit, of every setting."""
+    tried = []
+    for setting in plan.settings:
+        facts = fit_and_ask(peer, work / "validation.npz", model, setting, 0, work / "scores")
+        tried.append((ndcg10(Scores(work / "scores", trial), trial, most=len(trial.pairs)), setting, facts["seconds_fit"]))
+        print(f"  {tried[-1][0]:.5f} {setting} {facts['seconds_fit']:.1f} s", flush=True)
+    return tried
+
+
+def kept(judgement: Judgement, path: Path) -> None:
+    """Keep the per-pair values, for a paired difference in a later run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    judgement.pairs.to_parquet(path)
+
+
+def again(name: str, split: Split, path: Path) -> Judgement:
+    """A judgement that :func:`kept` wrote: its pairs only."""
+    return Judgement(name, split.protocol, pd.read_parquet(path), None, None, 0.0, 0)
+
+
+def measured(peer: str, model: str, setting: dict[str, Any], seeds: range, split: Split, work: Path) -> tuple[Judgement, dict[str, Any]]:
+    """Fit on training with each seed and judge; the mean of seconds, the most of memory."""
+    runs, facts = [], []
+    for seed in seeds:
+        facts.append(fit_and_ask(peer, work / "test.npz", model, setting, seed, work / "scores"))
+        runs.append(judge(Scores(work / "scores", split), split, f"{peer}: {model}"))
+    table = pd.DataFrame(facts)
+    mean = table[["seconds_fit", "seconds_score", "before_gb"]].mean().to_dict()
+    return over_seeds(runs), {"version": table.version[0], "seeds": len(runs), **mean, "peak_gb": float(table.peak_gb.max())}
+
+
+def main() -> None:
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("data", choices=list(BASELINES))
+    args.add_argument("peers", nargs="+", choices=list(PLANS))
+    args.add_argument("--seeds", type=int, default=5)
+    args.add_argument("--only", nargs="*", help="models, by name; all of them if left out")
+    args.add_argument("--record", metavar="ID", required=True)
+    args = args.parse_args()
+    work, figures, split = cache_dir() / "peers" / args.data, so_far(args.record), temporal_split(load(args.data))
+    trial = split.validation()
+    export(split, work / "test.npz")
+    export(trial, work / "validation.npz")
+    for peer in args.peers:
+        for model, plan in PLANS[peer].items():
+            name = f"{peer}: {model}"
+            if name in figures or (args.only and model not in args.only):
+                continue
+            print(name, flush=True)
+            if peer == "ours":
+                chosen, tuning = settings(BASELINES[args.data], model), {"settings_from": BASELINES[args.data]}
+            else:
+                tried = tune(peer, model, plan, trial, work)
+                best, chosen, _ = max(tried, key=lambda x: x[0])
+                tuning = {"settings_tried": len(tried), "validation_ndcg10": best, "validation": [{"ndcg10": v, "setting": s, "seconds_fit": t} for v, s, t in tried]}
+            theirs, facts = measured(peer, model, chosen, range(args.seeds if plan.seeded else 1), split, work)
+            kept(theirs, work / "judged" / f"{name.replace(': ', '-')}.parquet")
+            slices = {f"{p} × {i}": row.dropna().to_dict() for (p, i), row in theirs.summary().iterrows()}
+            beside, path = {}, work / "judged" / f"ours-{plan.ours}.parquet"
+            if peer != "ours" and plan.ours and path.is_file():
+                ours = again(plan.ours, split, path)
+                beside = {f"{p} × {i}": {m: compare(theirs, ours, m, p, i) for m in METRICS} for p, i in SLICES if f"{p} × {i}" in slices}
+            figures[name] = {"library": peer, "model": model, "ours": plan.ours, "setting": chosen, **tuning, **facts, "slices": slices, "minus_ours": beside}
+            print(f"  → {chosen}: known × all {theirs.value(item='all'):.5f}, fit {facts['seconds_fit']:.1f} s, {facts['peak_gb']:.2f} GiB", flush=True)
+            record(
+                args.record, command=f"python -m benchmarks.peers {args.data} {' '.join(PLANS)} --record {args.record}", metrics=figures, data=args.data, protocol=split.protocol, threads=1,
+                pairs=split.pairs["kind"].value_counts().to_dict(), items=split.log.n_items, events=len(split.train.events),
+                budget="at most 12 settings a model, six where it is trained step by step, chosen by NDCG@10 over all pairs of split.validation()",
+            )  # fmt: skip
+    shutil.rmtree(work / "scores", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

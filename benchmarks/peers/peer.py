@@ -1,0 +1,99 @@
+"""What the scripts of all peers share: read a split, fit, score its questions, write it down. Runs in a peer's environment, so it needs numpy and scipy only.
+
+A script ends with ``peer.run({"model": fit, …})``, where ``fit(task, seed, **setting)`` returns ``score(users, first, end)``: float [len(users), end - first].
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+
+Score = Callable[[np.ndarray, int, int], np.ndarray]
+
+
+@dataclass(eq=False)
+class Task:
+    """A split as arrays: training events in order of time (``user``, ``item``, ``scene``, ``time``), the questions (``ask_user``, ``ask_scene``), ``item_scene`` of each item."""
+
+    user: np.ndarray
+    item: np.ndarray
+    scene: np.ndarray
+    time: np.ndarray
+    ask_user: np.ndarray
+    ask_scene: np.ndarray
+    item_scene: np.ndarray
+    n_users: int
+    time_kind: str
+
+    @property
+    def n_items(self) -> int:
+        """Items of all scenes."""
+        return len(self.item_scene)
+
+    def matrix(self) -> sp.csr_matrix:
+        """Training events, user × item: float32, ones."""
+        return sp.csr_matrix((np.ones(len(self.user), np.float32), (self.user, self.item)), shape=(self.n_users, self.n_items))
+
+    def frequent(self, most: int) -> np.ndarray:
+        """Codes of the ``most`` items with the most training events, ascending; items without events are never among them."""
+        count = np.bincount(self.item, minlength=self.n_items)
+        return np.sort(np.argsort(-count, kind="stable")[: min(most, int((count > 0).sum()))])
+
+    @classmethod
+    def read(cls, path: Path) -> Task:
+        """Read what ``exchange.export`` wrote."""
+        with np.load(path) as held:
+            return cls(**{k: held[k].item() if held[k].ndim == 0 else held[k] for k in held})
+
+
+def linear(past: sp.csr_matrix, items: np.ndarray, weight: np.ndarray) -> Score:
+    """The score of an item-to-item model: a person's events (``past``, all items) times ``weight`` [n, n] of ``items`` [n]; 0 for all other items."""
+    rows = past[:, items].tocsr()
+
+    def score(users: np.ndarray, first: int, end: int) -> np.ndarray:
+        low, high = np.searchsorted(items, [first, end])
+        scores = np.zeros((len(users), end - first), np.float32)
+        scores[:, items[low:high] - first] = rows[users] @ weight[:, low:high]
+        return scores
+
+    return score
+
+
+def peak_gb() -> float:
+    """Most memory this process has held so far, GiB. Linux counts it from the start of the program; ``getrusage`` also counts the parent's."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None
+    return int(found[1]) / 2**20 if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (30 if sys.platform == "darwin" else 20)
+
+
+def ask(score: Score, task: Task, out: Path, block: int = 512) -> None:
+    """Write ``scores_<scene>.npy`` for each scene asked: float32 [questions of the scene, its items]. What has no score comes last."""
+    for scene in np.unique(task.ask_scene):
+        first, end = (int(x) for x in np.searchsorted(task.item_scene, [scene, scene + 1]))
+        users = task.ask_user[task.ask_scene == scene]
+        table = np.lib.format.open_memmap(out / f"scores_{scene}.npy", "w+", np.float32, (len(users), end - first))
+        for at in range(0, len(users), block):
+            table[at : at + block] = np.nan_to_num(score(users[at : at + block], first, end), nan=-1e30, neginf=-1e30)
+        table.flush()
+
+
+def run(models: dict[str, Callable[..., Score]], library: str) -> None:
+    """The command line ``split.npz model setting-as-JSON seed folder``: fit, ask, and write ``facts.json``."""
+    path, name, setting, seed, folder = sys.argv[1:]
+    out, task = Path(folder), Task.read(Path(path))
+    before, began = peak_gb(), time.perf_counter()
+    score = models[name](task, int(seed), **json.loads(setting))
+    fitted = time.perf_counter()
+    facts = {"version": version(library), "seconds_fit": fitted - began, "peak_gb": peak_gb(), "before_gb": before}
+    ask(score, task, out)
+    (out / "facts.json").write_text(json.dumps(facts | {"seconds_score": time.perf_counter() - fitted}))

@@ -1,0 +1,50 @@
+"""Which models of which library, the settings each may choose from, and which of ours has the same name.
+
+The budget is that of our own baselines: at most 12 settings a model, six where it is trained step by step. What is not named
+here keeps the library's own default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``ours``: the model of this library with the same name, or None. ``settings``: what is tried. ``seeded``: its fit depends on a seed."""
+
+    ours: str | None
+    settings: tuple[dict[str, Any], ...]
+    seeded: bool = False
+
+
+def grid(**options: list) -> tuple[dict[str, Any], ...]:
+    """All combinations of the options."""
+    return tuple(dict(zip(options, values, strict=True)) for values in product(*options.values()))
+
+
+NEIGHBOURS = [20, 50, 100, 200, 500, 1000]
+RIDGES = [20, 50, 100, 200, 500, 1000]
+
+PLANS: dict[str, dict[str, Plan]] = {
+    "ours": {
+        "item-kNN": Plan("item-kNN", grid(shrink=[0, 10, 50, 200], neighbours=[None, 200, 50])),
+        "EASE": Plan("EASE", grid(lam=RIDGES, most=[6_000, 12_000])),
+        "BPR-MF": Plan("BPR-MF", grid(reg=[0.003, 0.01, 0.03], epochs=[20, 40]), seeded=True),
+        "SASRec": Plan("SASRec", grid(dropout=[0.2, 0.5], lr=[5e-4, 1e-3, 2e-3]), seeded=True),
+    },
+    "implicit": {
+        "iALS": Plan(None, grid(factors=[64], regularization=[0.01, 0.1], alpha=[1.0, 10.0, 40.0]), seeded=True),
+        "BPR": Plan("BPR-MF", grid(factors=[64], learning_rate=[0.01, 0.05], regularization=[0.003, 0.01, 0.03]), seeded=True),
+        "item-kNN, cosine": Plan("item-kNN", grid(K=NEIGHBOURS)),
+        "item-kNN, TF-IDF": Plan("item-kNN", grid(K=NEIGHBOURS)),
+        "item-kNN, BM25": Plan("item-kNN", grid(K=NEIGHBOURS, B=[0.25, 0.75])),
+    },
+    "cornac": {
+        "BPR": Plan("BPR-MF", grid(k=[64], max_iter=[100], learning_rate=[0.01, 0.05], lambda_reg=[0.003, 0.01, 0.03]), seeded=True),
+        "EASE": Plan("EASE", grid(lamb=RIDGES, posB=[True, False], most=[12_000])),
+    },
+}
+"""By library and model."""
