@@ -1,11 +1,11 @@
-"""Other libraries beside ours, on our splits and by our judge, one thread and one process a fit.
+"""Other libraries beside ours, on our splits and by our judge, one thread and one process a fit. Seconds are the processor's.
 
     python -m benchmarks.peers movielens-1m ours implicit --record peers-movielens-1m
 
 Each library is installed in an environment of its own the first time (``$RECSYS_CACHE/peers/<name>``, from ``<name>.txt`` here). A model may try the
 settings of ``plans.py``; the one with the highest NDCG@10 over all pairs of ``split.validation()`` is fitted again on training and judged after T.
-Our own models take the settings that the recorded run of :mod:`benchmarks.baselines` chose in the same way. ``ours`` comes first: the others are compared
-with it. The record is written after each model, and a run that was stopped goes on where it was.
+Our own models take the settings that the recorded run of :mod:`benchmarks.baselines` chose in the same way. Each is compared with
+ours of the same name, once both have been judged. The record is written after each model, and a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -53,6 +53,15 @@ def again(name: str, split: Split, path: Path) -> Judgement:
     return Judgement(name, split.protocol, pd.read_parquet(path), None, None, 0.0, 0)
 
 
+def stand_beside(figures: dict[str, Any], split: Split, folder: Path) -> None:
+    """Add to each model of a peer the paired difference to ours of the same name, where both have been judged."""
+    for name, one in figures.items():
+        theirs, ours = folder / f"{name}.parquet", folder / f"ours: {one['ours']}.parquet"
+        if one["library"] != "ours" and "minus_ours" not in one and theirs.is_file() and ours.is_file():
+            a, b = again(name, split, theirs), again(one["ours"], split, ours)
+            one["minus_ours"] = {f"{p} × {i}": {m: compare(a, b, m, p, i) for m in METRICS} for p, i in SLICES if f"{p} × {i}" in one["slices"]}
+
+
 def measured(peer: str, model: str, setting: dict[str, Any], seeds: range, split: Split, work: Path) -> tuple[Judgement, dict[str, Any]]:
     """Fit on training with each seed and judge; the mean of seconds, the most of memory."""
     runs, facts = [], []
@@ -60,7 +69,7 @@ def measured(peer: str, model: str, setting: dict[str, Any], seeds: range, split
         facts.append(fit_and_ask(peer, work / "test.npz", model, setting, seed, work / "scores"))
         runs.append(judge(Scores(work / "scores", split), split, f"{peer}: {model}"))
     table = pd.DataFrame(facts)
-    mean = table[["seconds_fit", "seconds_score", "before_gb"]].mean().to_dict()
+    mean = table[["seconds_fit", "wall_fit", "seconds_score", "before_gb"]].mean().to_dict()
     return over_seeds(runs), {"version": table.version[0], "seeds": len(runs), **mean, "peak_gb": float(table.peak_gb.max())}
 
 
@@ -89,13 +98,10 @@ def main() -> None:
                 best, chosen, _ = max(tried, key=lambda x: x[0])
                 tuning = {"settings_tried": len(tried), "validation_ndcg10": best, "validation": [{"ndcg10": v, "setting": s, "seconds_fit": t} for v, s, t in tried]}
             theirs, facts = measured(peer, model, chosen, range(args.seeds if plan.seeded else 1), split, work)
-            kept(theirs, work / "judged" / f"{name.replace(': ', '-')}.parquet")
+            kept(theirs, work / "judged" / f"{name}.parquet")
             slices = {f"{p} × {i}": row.dropna().to_dict() for (p, i), row in theirs.summary().iterrows()}
-            beside, path = {}, work / "judged" / f"ours-{plan.ours}.parquet"
-            if peer != "ours" and plan.ours and path.is_file():
-                ours = again(plan.ours, split, path)
-                beside = {f"{p} × {i}": {m: compare(theirs, ours, m, p, i) for m in METRICS} for p, i in SLICES if f"{p} × {i}" in slices}
-            figures[name] = {"library": peer, "model": model, "ours": plan.ours, "setting": chosen, **tuning, **facts, "slices": slices, "minus_ours": beside}
+            figures[name] = {"library": peer, "model": model, "ours": plan.ours, "setting": chosen, **tuning, **facts, "slices": slices}
+            stand_beside(figures, split, work / "judged")
             print(f"  → {chosen}: known × all {theirs.value(item='all'):.5f}, fit {facts['seconds_fit']:.1f} s, {facts['peak_gb']:.2f} GiB", flush=True)
             record(
                 args.record, command=f"python -m benchmarks.peers {args.data} {' '.join(PLANS)} --record {args.record}", metrics=figures, data=args.data, protocol=split.protocol, threads=1,

@@ -42,6 +42,11 @@ PLANS: dict[str, dict[str, Plan]] = {
         "item-kNN, TF-IDF": Plan("item-kNN", grid(K=NEIGHBOURS)),
         "item-kNN, BM25": Plan("item-kNN", grid(K=NEIGHBOURS, B=[0.25, 0.75])),
     },
+    "lenskit": {
+        "item-kNN": Plan("item-kNN", grid(max_nbrs=NEIGHBOURS)),
+        "EASE": Plan("EASE", grid(regularization=RIDGES, most=[12_000])),
+        "iALS": Plan(None, grid(embedding_size=[64], regularization=[0.01, 0.1], weight=[1.0, 10.0, 40.0]), seeded=True),
+    },
     "cornac": {
         "BPR": Plan("BPR-MF", grid(k=[64], max_iter=[100], learning_rate=[0.01, 0.05], lambda_reg=[0.003, 0.01, 0.03]), seeded=True),
         "EASE": Plan("EASE", grid(lamb=RIDGES, posB=[True, False], most=[12_000])),
