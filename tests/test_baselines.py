@@ -124,6 +124,18 @@ def test_item_knn_is_the_cosine_of_sets(log):
     assert (np.diff(ItemKNN(4).fit(log).similarity.tocsc().indptr) <= 4).all()
 
 
+def test_item_knn_leaves_popularity_in_where_it_is_told_to_and_keeps_the_strongest_neighbours(log):
+    x, model = log.matrix().toarray(), ItemKNN(shrink=3, target=0.0, dtype=np.float64).fit(log)
+    plain = (x.T @ x) / (np.sqrt(x.sum(0))[:, None] + 3)  # rows: what the person has; columns: what is recommended
+    np.fill_diagonal(plain, 0)
+    np.testing.assert_allclose(model.similarity.toarray(), plain, atol=1e-6)
+    few = ItemKNN(4, shrink=3, target=0.0, dtype=np.float64).fit(log).similarity.toarray()
+    best = np.argsort(-model.similarity.toarray(), axis=0, kind="stable")[:4]
+    for column in range(log.n_items):
+        wanted = best[:, column][model.similarity.toarray()[best[:, column], column] > 0]
+        assert set(np.flatnonzero(few[:, column])) == set(wanted)
+
+
 def test_ease_solves_its_equations(log):
     """The gradient of the ridge loss is zero off the diagonal: G B - XtX is diagonal."""
     x, model = log.matrix().toarray().astype(float), EASE(20.0, dtype=np.float64).fit(log)
