@@ -4,7 +4,7 @@
 
 Each library is installed in an environment of its own the first time (``$RECSYS_CACHE/peers/<name>``, from ``<name>.txt`` here). A model may try the
 settings of ``plans.py``; the one with the highest NDCG@10 over all pairs of ``split.validation()`` is fitted again on training and judged after T.
-Our own models take the settings that the recorded run of :mod:`benchmarks.baselines` chose in the same way. Each is compared with
+Ours take the settings that the recorded run of :mod:`benchmarks.baselines` chose in the same way, where it knows them. Each is compared with
 ours of the same name, once both have been judged. The record is written after each model, and a run that was stopped goes on where it was.
 """
 
@@ -57,7 +57,7 @@ def stand_beside(figures: dict[str, Any], split: Split, folder: Path) -> None:
     """Add to each model of a peer the paired difference to ours of the same name, where both have been judged."""
     for name, one in figures.items():
         theirs, ours = folder / f"{name}.parquet", folder / f"ours: {one['ours']}.parquet"
-        if one["library"] != "ours" and "minus_ours" not in one and theirs.is_file() and ours.is_file():
+        if name != f"ours: {one['ours']}" and "minus_ours" not in one and theirs.is_file() and ours.is_file():
             a, b = again(name, split, theirs), again(one["ours"], split, ours)
             one["minus_ours"] = {f"{p} × {i}": {m: compare(a, b, m, p, i) for m in METRICS} for p, i in SLICES if f"{p} × {i}" in one["slices"]}
 
@@ -91,7 +91,7 @@ def main() -> None:
             if name in figures or (args.only and model not in args.only):
                 continue
             print(name, flush=True)
-            if peer == "ours":
+            if peer == "ours" and model == plan.ours:
                 chosen, tuning = settings(BASELINES[args.data], model), {"settings_from": BASELINES[args.data]}
             else:
                 tried = tune(peer, model, plan, trial, work)

@@ -31,6 +31,7 @@ RIDGES = [20, 50, 100, 200, 500, 1000]
 PLANS: dict[str, dict[str, Plan]] = {
     "ours": {
         "item-kNN": Plan("item-kNN", grid(shrink=[0, 10, 50, 200], neighbours=[None, 200, 50])),
+        "item-kNN, asymmetric": Plan("item-kNN", grid(target=[0.25, 0.0], shrink=[0, 50], neighbours=[None, 500, 100])),
         "EASE": Plan("EASE", grid(lam=RIDGES, most=[6_000, 12_000])),
         "BPR-MF": Plan("BPR-MF", grid(reg=[0.003, 0.01, 0.03], epochs=[20, 40]), seeded=True),
         "SASRec": Plan("SASRec", grid(dropout=[0.2, 0.5], lr=[5e-4, 1e-3, 2e-3]), seeded=True),

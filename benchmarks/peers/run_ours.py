@@ -31,4 +31,4 @@ def fit(make: Callable[..., Any], seeded: bool, task: peer.Task, seed: int, **se
 
 
 sasrec = partial(SASRec, loss="sampled", device="cpu")
-peer.run({name: partial(fit, make, seeded) for name, make, seeded in (("item-kNN", ItemKNN, False), ("EASE", EASE, False), ("BPR-MF", BPRMF, True), ("SASRec", sasrec, True))}, "torch")
+peer.run({name: partial(fit, make, seeded) for name, make, seeded in (("item-kNN", ItemKNN, False), ("item-kNN, asymmetric", ItemKNN, False), ("EASE", EASE, False), ("BPR-MF", BPRMF, True), ("SASRec", sasrec, True))}, "torch")
