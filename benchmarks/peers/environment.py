@@ -34,14 +34,14 @@ def python_of(peer: str) -> Path:
     return python
 
 
-def run_script(peer: str, *arguments: str, threads: int = 1) -> None:
+def run_script(peer: str, *arguments: str, threads: int = 1, script: str = "run") -> None:
     """Run the peer's script in its environment; what it says is shown only if it fails."""
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")} | {k: str(threads) for k in THREADS}
     if peer == "ours":
         env["PYTHONPATH"] = str(HERE.parent.parent)
-    done = subprocess.run([python_of(peer), HERE / f"run_{peer}.py", *arguments], env=env, capture_output=True, text=True)
+    done = subprocess.run([python_of(peer), HERE / f"{script}_{peer}.py", *arguments], env=env, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"run_{peer}.py {' '.join(arguments)} failed with {done.returncode}:\n{done.stderr[-4000:]}")
+        sys.exit(f"{script}_{peer}.py {' '.join(arguments)} failed with {done.returncode}:\n{done.stderr[-4000:]}")
 
 
 def fit_and_ask(peer: str, split: Path, model: str, setting: dict[str, Any], seed: int, out: Path) -> dict[str, Any]:

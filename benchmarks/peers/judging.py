@@ -1,0 +1,69 @@
+"""How long judging takes: ours, LensKit's and cornac's, of the same recommendations, with equal values.
+
+    python -m benchmarks.peers.judging [--record peers-judging]
+
+The recommendations are our item-kNN's for all questions of MovieLens-1M after T. Ours reads the scores of the whole catalogue and also makes Recall@10 and @100,
+the matched AUC and the three item slices. cornac's ``ranking_eval`` reads the same scores. LensKit is given the ten best of each list. Both make NDCG@10 only. Processor seconds, one thread, the least of three goes; building each library's own structures is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+import numpy as np
+
+from benchmarks.peers.environment import run_script
+from benchmarks.peers.exchange import export
+from recsys_lib.data import InteractionLog, Split, load, temporal_split
+from recsys_lib.data.log import USER
+from recsys_lib.data.sources import cache_dir
+from recsys_lib.data.splits import tie_order
+from recsys_lib.evaluation import judge
+from recsys_lib.models.itemknn import ItemKNN
+from recsys_lib.results import record
+
+
+class Given:
+    """A model whose scores are already there: [questions, items], of a split with one scene."""
+
+    def __init__(self, scores: np.ndarray, split: Split) -> None:
+        self.scores, self.user = scores, split.pairs[USER].to_numpy()
+
+    def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
+        """The rows of ``users``."""
+        return self.scores[np.searchsorted(self.user, users)]
+
+
+def main() -> None:
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--record", metavar="ID")
+    args = args.parse_args()
+    split, work = temporal_split(load("movielens-1m")), cache_dir() / "peers" / "judging"
+    scores, least = ItemKNN(shrink=200).fit(split.train).score(split.pairs[USER].to_numpy(), 0), np.inf
+    for _ in range(3):
+        began = time.process_time()
+        ours = judge(Given(scores, split), split)
+        least = min(least, time.process_time() - began)
+    every = ours.pairs[ours.pairs.item == "all"]
+    figures = {"ours": {"seconds": least, "ndcg10": float(every.ndcg10.mean())}}
+    order = tie_order(split.log.scene_items(0))
+    scores = scores[:, order]
+    place = np.empty(scores.shape, np.float32)  # how many stand below: the same order without ties
+    np.put_along_axis(place, np.argsort(-scores, axis=1, kind="stable"), np.arange(scores.shape[1], 0, -1, np.float32)[None], axis=1)
+    export(split, work / "test.npz")
+    back = np.argsort(order)
+    np.savez(work / "asked.npz", scores=place[:, back], lists=ours.lists, positives=np.concatenate(split.positives), size=[len(p) for p in split.positives])
+    for peer in ("lenskit", "cornac"):
+        run_script(peer, str(work / "test.npz"), str(work / "asked.npz"), str(work / f"{peer}.json"), script="judge")
+        figures[peer] = json.loads((work / f"{peer}.json").read_text())
+        figures[peer]["times_ours"] = figures[peer]["seconds"] / least
+        print(peer, figures[peer], flush=True)
+    print("ours", figures["ours"])
+    if args.record:
+        record(args.record, command=f"python -m benchmarks.peers.judging --record {args.record}", metrics=figures, data="movielens-1m", protocol=split.protocol, pairs=len(split.pairs), threads=1)
+
+
+if __name__ == "__main__":
+    main()
