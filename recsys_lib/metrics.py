@@ -23,10 +23,15 @@ def recall(ranks: np.ndarray, k: int) -> float:
 
 def rank_of(x: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """0-based ranks of ``chosen`` positions in scores ``x`` [n], highest first; of equal scores the lower position is first."""
-    if len(chosen) > 8:  # one sort is cheaper than many passes
-        rank = np.empty(len(x), np.int64)
-        rank[np.argsort(-x, kind="stable")] = np.arange(len(x))
-        return rank[chosen]
+    if len(chosen) > 8:  # one sort is cheaper than many passes; sorting values is cheaper than sorting places
+        ordered, mine = np.sort(x), x[chosen]
+        low, high = np.searchsorted(ordered, mine, "left"), np.searchsorted(ordered, mine, "right")
+        rank, tied = len(x) - high, np.flatnonzero(high - low > 1)
+        if len(tied) > 8:
+            rank[:] = np.argsort(np.argsort(-x, kind="stable"))[chosen]
+        else:
+            rank[tied] += np.array([np.count_nonzero(x[: chosen[t]] == mine[t]) for t in tied], np.int64)
+        return rank
     return np.array([np.count_nonzero(x > x[j]) + np.count_nonzero(x[:j] == x[j]) for j in chosen], np.int64)
 
 
