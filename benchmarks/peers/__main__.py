@@ -59,7 +59,8 @@ def stand_beside(figures: dict[str, Any], split: Split, folder: Path) -> None:
         theirs, ours = folder / f"{name}.parquet", folder / f"ours: {one['ours']}.parquet"
         if name != f"ours: {one['ours']}" and "minus_ours" not in one and theirs.is_file() and ours.is_file():
             a, b = again(name, split, theirs), again(one["ours"], split, ours)
-            one["minus_ours"] = {f"{p} × {i}": {m: compare(a, b, m, p, i) for m in METRICS} for p, i in SLICES if f"{p} × {i}" in one["slices"]}
+            there = [(p, i) for p, i in SLICES if f"{p} × {i}" in one["slices"]]
+            one["minus_ours"] = {f"{p} × {i}": {m: {k: v for k, v in compare(a, b, m, p, i).items() if v == v} for m in METRICS} for p, i in there}
 
 
 def measured(peer: str, model: str, setting: dict[str, Any], seeds: range, split: Split, work: Path) -> tuple[Judgement, dict[str, Any]]:
