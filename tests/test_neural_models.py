@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.nn import functional as F
 
 from recsys_lib.data.log import DAY, InteractionLog
 from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.models.bpr import BPRMF
+from recsys_lib.models.full_softmax import full_softmax
 from recsys_lib.models.histories import Histories
 from recsys_lib.models.sasrec import Net, SASRec
 from recsys_lib.models.textknn import TextKNN
@@ -268,3 +270,23 @@ def test_sasrec_bad_input():
         SASRec(dim=9, heads=2)
     with pytest.raises(BadData, match="softmax"):
         SASRec(loss="bce")
+
+
+@pytest.mark.parametrize(("n", "rows"), [(1, 128), (10, 4), (8, 8), (7, 100)])
+def test_full_softmax_is_cross_entropy_whatever_fits_in_a_slice(n, rows):
+    """Value and all three gradients, with a last slice that is not full."""
+    torch.manual_seed(0)
+    state, weight, bias, target = torch.randn(n, 5), torch.randn(11, 5), torch.randn(11), torch.randint(0, 11, (n,))
+    grown = []
+    for loss in (lambda h, w, b: full_softmax(h, w, b, target, rows), lambda h, w, b: F.cross_entropy(torch.addmm(b, h, w.T), target, reduction="sum")):
+        parts = [x.clone().requires_grad_() for x in (state, weight, bias)]
+        value = loss(*parts)
+        (3 * value).backward()
+        grown.append([value.detach(), *(x.grad for x in parts)])
+    for ours, theirs in zip(*grown, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_full_softmax_survives_huge_logits():
+    loss = full_softmax(torch.tensor([[1e4]]), torch.tensor([[1.0], [-1.0]]), torch.zeros(2), torch.tensor([1]))
+    assert loss.item() == pytest.approx(2e4)

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData, RecsysError
+from recsys_lib.models.full_softmax import full_softmax
 from recsys_lib.models.histories import Histories, Reader, check_codes
 from recsys_lib.models.validation import ndcg10
 
@@ -179,7 +180,7 @@ class SASRec:
             if not len(t):
                 continue
             if self.loss == "softmax":
-                total = total + F.cross_entropy(torch.addmm(bias[first:end], h, weight[first:end].T), t - first, reduction="sum")
+                total = total + full_softmax(h, weight[first:end], bias[first:end], t - first)
                 continue
             share = self._draw[first:end] / self._draw[first:end].sum()
             drawn = torch.multinomial(share, self.negatives, replacement=True)
