@@ -5,11 +5,13 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.peers import environment, plans
-from benchmarks.peers.exchange import Scores, export
-from recsys_lib.data import load, temporal_split
+from benchmarks.peers.exchange import Lists, Scores, export
+from benchmarks.peers.leave_one_out import in_order_of_the_file, read, run, shared_second
+from recsys_lib.data import InteractionLog, leave_one_out, load, temporal_split
 from recsys_lib.errors import BadData
 from recsys_lib.evaluation import judge
 from recsys_lib.models.itemknn import ItemKNN
@@ -68,3 +70,44 @@ def test_a_peers_script_reads_the_split_with_numpy_and_scipy_alone(asked, tmp_pa
     code = "import sys, peer; from pathlib import Path; t = peer.Task.read(Path(sys.argv[1])); print(t.matrix().nnz, 'recsys_lib' in sys.modules, 'torch' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code, asked[1] / "split.npz"], cwd=environment.HERE, capture_output=True, text=True, check=True).stdout.split()
     assert int(said[0]) > 0 and said[1:] == ["False", "False"] and json.loads((asked[1] / "out" / "facts.json").read_text())["version"]
+
+
+def one_scene(n=30, items=40):
+    """People who walk along the catalogue three ratings a second, each from a place of their own; within a second the file goes backwards."""
+    rows = [(u, (u + k) % items, 5 + k // 3, 2 - k % 3) for u in range(n) for k in range(12)]
+    events = pd.DataFrame(rows, columns=["user", "item", "time", "place"]).assign(scene=0)
+    frame = pd.DataFrame({"scene": np.zeros(items, np.int16), "title": [f"film {i}" for i in range(items)]})
+    return InteractionLog(pd.DataFrame(index=range(n)), frame, pd.DataFrame({"name": ["films"], "description": ""}), events.sort_values(["time", "user", "item"], ignore_index=True), "second")
+
+
+def test_equal_seconds_take_the_order_of_the_file():
+    log = one_scene()
+    ordered = in_order_of_the_file(log).events
+    mine = ordered[ordered.user == 0].sort_values("time")
+    assert mine.item.tolist() == [2, 1, 0, 5, 4, 3, 8, 7, 6, 11, 10, 9] and ordered.time.is_unique
+    assert shared_second(log) == 1.0 and shared_second(in_order_of_the_file(log)) == 0.0
+
+
+def test_ten_places_are_judged_like_the_scores_they_came_from():
+    split = leave_one_out(in_order_of_the_file(one_scene()))
+    model = ItemKNN().fit(split.train)
+    whole = judge(model, split)
+    ten = judge(Lists(whole.lists, split), split)
+    assert (ten.lists == whole.lists).all()
+    for metric in ("ndcg10", "recall10"):
+        assert ten.value(metric, item="all") == whole.value(metric, item="all") > 0
+
+
+def test_a_watched_run_learns_what_comes_next_and_is_not_run_again(tmp_path):
+    split = leave_one_out(in_order_of_the_file(one_scene()))
+    trial = split.validation()
+    export(split, tmp_path / "test.npz")
+    export(trial, tmp_path / "validation.npz")
+    setting = {"dim": 16, "max_len": 20, "batch": 8, "dropout": 0.0, "lr": 0.01}
+    run("ours", setting, 0.05, tmp_path, tmp_path / "out")
+    judged, facts = read(tmp_path / "out", split, trial, "ours")
+    first, best = facts["curve"][0]["ndcg10"], facts["validation_ndcg10"]
+    assert best > max(first, 0.5) and judged.value("recall10", item="all") > 0.5 and facts["curve"][-1]["seconds"] > 3
+    stamp = (tmp_path / "out" / "facts.json").stat().st_mtime_ns
+    run("ours", setting, 0.05, tmp_path, tmp_path / "out")
+    assert (tmp_path / "out" / "facts.json").stat().st_mtime_ns == stamp

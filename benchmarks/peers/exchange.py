@@ -46,3 +46,23 @@ class Scores:
         if history is not None or not len(asked) or (asked[row] != users).any():
             raise BadData(f"scene {scene}: the scores of this file answer the questions of one split, with the history of its training; ask those.")
         return np.array(self.table[scene][row])
+
+
+class Lists:
+    """Lists of ten that a script wrote for the questions of a split, as a model that can be judged: ten places, and nothing below them.
+
+    Args:
+        ten: item codes int64 [pairs, 10], best first, -1 for none. split: the questions, of one scene.
+    """
+
+    def __init__(self, ten: np.ndarray, split: Split) -> None:
+        self.items, self.row = split.log.scene_items(int(split.pairs[SCENE].iloc[0])), dict(zip(split.pairs[USER], range(len(ten)), strict=True))
+        self.ten = ten
+
+    def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
+        """10 for the first place, …, 1 for the tenth, 0 for all others: float32 [len(users), items in scene]."""
+        scores = np.zeros((len(users), len(self.items)), np.float32)
+        for row, user in zip(scores, users, strict=True):
+            shown = self.ten[self.row[user]]
+            row[shown[shown >= 0] - self.items[0]] = 10 - np.arange(len(shown))[shown >= 0]
+        return scores

@@ -1,6 +1,8 @@
 """What the scripts of all peers share: read a split, fit, score its questions, write it down. Runs in a peer's environment, so it needs numpy and scipy only.
 
 A script ends with ``peer.run({"model": fit, …})``, where ``fit(task, seed, **setting)`` returns ``score(users, first, end)``: float [len(users), end - first].
+One that is watched while it learns ends with ``peer.watch(learn, …)``, where ``learn(task, seed, epoch, **setting)`` puts each epoch of its training inside
+``with epoch(ten)``; ``ten(task)`` gives ten items for each question, int64 [questions, 10], best first, without the person's own, -1 for no item.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +22,7 @@ import numpy as np
 import scipy.sparse as sp
 
 Score = Callable[[np.ndarray, int, int], np.ndarray]
+Ten = Callable[["Task"], np.ndarray]
 
 
 @dataclass(eq=False)
@@ -100,3 +104,30 @@ def run(models: dict[str, Callable[..., Score]], library: str) -> None:
     facts = {"version": version(library), "seconds_fit": fitted - began, "wall_fit": time.perf_counter() - wall, "peak_gb": peak_gb(), "before_gb": before}
     ask(score, task, out)
     (out / "facts.json").write_text(json.dumps(facts | {"seconds_score": time.process_time() - fitted}))
+
+
+class _Enough(Exception):
+    """The minutes are over."""
+
+
+def watch(learn: Callable[..., None], library: str) -> None:
+    """The command line ``validation.npz test.npz setting-as-JSON seed minutes folder``: learn from the events of the first for so many minutes of the
+    processor; after each epoch write ``epoch_<n>.npz`` with the lists for both, each from the events its own file holds, and ``facts.json``.
+    """
+    *paths, setting, seed, minutes, folder = sys.argv[1:]
+    out, tasks = Path(folder), {name: Task.read(Path(path)) for name, path in zip(("validation", "test"), paths, strict=True)}
+    before, spent = peak_gb(), []
+
+    @contextmanager
+    def epoch(ten: Ten) -> Iterator[None]:
+        began = time.process_time()
+        yield
+        spent.append(time.process_time() - began)
+        np.savez(out / f"epoch_{len(spent)}.npz", **{name: ten(task) for name, task in tasks.items()})
+        (out / "facts.json").write_text(json.dumps({"version": version(library), "seconds": spent, "before_gb": before, "peak_gb": peak_gb()}))
+        print(f"epoch {len(spent)}: {sum(spent):.0f} s", flush=True)
+        if sum(spent) > 60 * float(minutes):
+            raise _Enough
+
+    with suppress(_Enough):
+        learn(tasks["validation"], int(seed), epoch, **json.loads(setting))

@@ -31,4 +31,7 @@ def fit(make: Callable[..., Any], seeded: bool, task: peer.Task, seed: int, **se
 
 
 sasrec = partial(SASRec, loss="sampled", device="cpu")
-peer.run({name: partial(fit, make, seeded) for name, make, seeded in (("item-kNN", ItemKNN, False), ("item-kNN, asymmetric", ItemKNN, False), ("EASE", EASE, False), ("BPR-MF", BPRMF, True), ("SASRec", sasrec, True))}, "torch")
+MODELS = {name: partial(fit, make, seeded) for name, make, seeded in (("item-kNN", ItemKNN, False), ("item-kNN, asymmetric", ItemKNN, False), ("EASE", EASE, False), ("BPR-MF", BPRMF, True), ("SASRec", sasrec, True))}
+
+if __name__ == "__main__":
+    peer.run(MODELS, "torch")

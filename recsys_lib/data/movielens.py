@@ -27,7 +27,7 @@ OCCUPATIONS = (
 def load(name: str = "movielens-1m") -> InteractionLog:
     """Load ``movielens-1m`` (6,040 people, 3,706 rated films, 1,000,209 ratings) or ``movielens-100k`` (943, 1,682, 100,000).
 
-    Events carry ``rating`` (float32, 1 … 5) and time in seconds. Items carry ``title`` with the year in brackets,
+    Events carry ``rating`` (float32, 1 … 5), time in seconds, and ``place``, the row in the source's file (int32). Items carry ``title`` with the year in brackets,
     ``categories`` (genres) and ``year``. Users carry ``age`` (1M: the lower end of an age band), ``gender`` and ``occupation``.
     ``movielens-100k`` has these extras:
 
@@ -45,7 +45,7 @@ def load(name: str = "movielens-1m") -> InteractionLog:
     else:
         events[ITEM_ID], items[ITEM_ID] = events[ITEM_ID].astype(int), items[ITEM_ID].astype(int)
         items[TITLE] = items["movie_title"] + " (" + items["release_year"] + ")"
-    events = events.astype({USER_ID: int, RATING: np.float32, TIMESTAMP: np.int64}).assign(**{SCENE: "films"})
+    events = events.astype({USER_ID: int, RATING: np.float32, TIMESTAMP: np.int64}).assign(**{SCENE: "films", "place": np.arange(len(events), dtype=np.int32)})
     items = items[items[ITEM_ID].isin(events[ITEM_ID].unique())]
     genres = items["genre" if stem == "ml-1m" else "class"].str.replace(" ", ", ")
     items = pd.DataFrame({ITEM_ID: items[ITEM_ID], SCENE: "films", TITLE: items[TITLE], CATEGORIES: genres, "year": pd.to_numeric(items["release_year"], errors="coerce")})

@@ -1,0 +1,124 @@
+"""SASRec here and SASRec in RecTools on MovieLens-1M, leave-one-out, full rank: how good, and after how many seconds.
+
+    python -m benchmarks.peers.leave_one_out ours rectools --minutes 60 --record peers-leave-one-out
+
+The last rating of each person is the test and the one before it the validation, as in published tables; this leaks time, and stands here to be
+compared with them. Three of four ratings share their second with another rating of the same person. Published tables take the order of the file
+there, so this run does, too; ``transitions`` shows what that order is worth. Each system learns for so many minutes of one processor's time, an epoch
+at a time, without the last two ratings; the epoch with the best NDCG@10 on the validation is judged on the test, with the validation rating added to
+the past that it reads. A system that has learned for those minutes with the same setting is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.environment import run_script
+from benchmarks.peers.exchange import Lists, export
+from recsys_lib.data import InteractionLog, Split, leave_one_out, load
+from recsys_lib.data.log import TIME, USER
+from recsys_lib.data.sources import cache_dir
+from recsys_lib.evaluation import Judgement, compare, judge
+from recsys_lib.models.transitions import TransitionCounts
+from recsys_lib.models.validation import ndcg10
+from recsys_lib.results import record
+
+SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
+    "ours": {
+        "SASRec, 64": {"dim": 64, "max_len": 200, "batch": 32, "dropout": 0.2},
+        "SASRec, 128": {"dim": 128, "max_len": 200, "batch": 32, "dropout": 0.3},
+    },
+    "rectools": {
+        "SASRec, 64": {"n_factors": 64, "n_heads": 1, "session_max_len": 200, "batch_size": 32},
+        "SASRec, its defaults": {"session_max_len": 200},
+    },
+}
+"""What each may try: ours at two sizes; RecTools' at our smaller size and at its own (256 dimensions, 4 heads, batches of 128), both with the full softmax."""
+METRICS = ("ndcg10", "recall10")
+
+
+def in_order_of_the_file(log: InteractionLog) -> InteractionLog:
+    """The log with places in place of times: by time, and at equal times by place in the source's file."""
+    place = np.empty(len(log.events), np.int64)
+    place[np.lexsort((log.events["place"], log.events[TIME]))] = np.arange(len(place))
+    return replace(log, events=log.events.assign(**{TIME: place}))
+
+
+def shared_second(log: InteractionLog) -> float:
+    """The share of ratings that have another rating of the same person in the same second."""
+    return float(log.events.duplicated([USER, TIME], keep=False).mean())
+
+
+def run(peer: str, setting: dict[str, Any], minutes: float, work: Path, out: Path) -> None:
+    """Let the script learn, unless it has."""
+    asked, facts = {"setting": setting, "minutes": minutes}, out / "facts.json"
+    if facts.is_file() and json.loads((out / "asked.json").read_text()) == asked and sum(json.loads(facts.read_text())["seconds"]) > 60 * minutes:
+        return
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    (out / "asked.json").write_text(json.dumps(asked))
+    run_script(peer, str(work / "validation.npz"), str(work / "test.npz"), json.dumps(setting), "0", str(minutes), str(out), script="watch")
+
+
+def read(out: Path, split: Split, trial: Split, name: str) -> tuple[Judgement, dict[str, Any]]:
+    """The curve of a run, and its best epoch on the test."""
+    facts = json.loads((out / "facts.json").read_text())
+    curve = []
+    for epoch, seconds in enumerate(np.cumsum(facts.pop("seconds")), 1):
+        with np.load(out / f"epoch_{epoch}.npz") as lists:
+            curve.append({"epoch": epoch, "seconds": float(seconds), "ndcg10": ndcg10(Lists(lists["validation"], trial), trial, most=len(trial.pairs))})
+    best = max(curve, key=lambda point: point["ndcg10"])
+    with np.load(out / f"epoch_{best['epoch']}.npz") as lists:
+        judged = judge(Lists(lists["test"], split), split, name)
+    return judged, facts | {"best_epoch": best["epoch"], "validation_ndcg10": best["ndcg10"], "curve": curve}
+
+
+def figures_of(judged: Judgement) -> dict[str, float]:
+    """NDCG@10 and Recall@10 with intervals."""
+    return judged.summary(METRICS).loc[("known", "all")].to_dict()
+
+
+def main() -> None:
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("peers", nargs="+", choices=list(SETTINGS))
+    args.add_argument("--minutes", type=float, default=60)
+    args.add_argument("--only", nargs="*", metavar="NAME", help="such as 'ours: SASRec, 64'; all of them if left out")
+    args.add_argument("--record", metavar="ID")
+    args = args.parse_args()
+    log, work = load("movielens-1m"), cache_dir() / "peers" / "movielens-1m-leave-one-out"
+    split = leave_one_out(in_order_of_the_file(log))
+    trial = split.validation()
+    export(split, work / "test.npz")
+    export(trial, work / "validation.npz")
+    judged, figures = {}, {}
+    for peer in args.peers:
+        for model, setting in SETTINGS[peer].items():
+            name = f"{peer}: {model}"
+            if args.only and name not in args.only:
+                continue
+            run(peer, setting, args.minutes, work, work / name)
+            judged[name], facts = read(work / name, split, trial, name)
+            figures[name] = figures_of(judged[name]) | facts | {"setting": setting}
+            print(name, {k: v for k, v in figures[name].items() if k != "curve"}, flush=True)
+    ours = max((name for name in judged if name.startswith("ours")), key=lambda name: figures[name]["validation_ndcg10"])
+    for name in judged.keys() - {ours}:
+        level = min(figures[one]["validation_ndcg10"] for one in (ours, name))
+        seconds = [next(p["seconds"] for p in figures[one]["curve"] if p["ndcg10"] >= level) for one in (ours, name)]
+        figures[name] |= {"ours_minus": {m: compare(judged[ours], judged[name], m, item="all") for m in METRICS}, "same_ndcg10": {"level": level, "ours": seconds[0], "theirs": seconds[1]}}
+        print(name, figures[name]["ours_minus"], figures[name]["same_ndcg10"], flush=True)
+    for kind, one in (("order of the file", split), ("order by hash", leave_one_out(log))):
+        figures[f"transitions, {kind}"] = figures_of(judge(TransitionCounts().fit(one.train), one, kind))
+    if args.record:
+        record(args.record, command=f"python -m benchmarks.peers.leave_one_out {' '.join(args.peers)} --minutes {args.minutes:g} --record {args.record}", metrics=figures, data="movielens-1m",
+               protocol=split.protocol + "; ties of time in the order of the file", threads=1, seeds=[0], people=len(split.pairs), shared_second=shared_second(log))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""RecTools' SASRec, epoch by epoch. Runs in RecTools' environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import peer
+from pytorch_lightning import seed_everything
+from rectools.dataset import Dataset
+from rectools.models import SASRecModel
+
+
+def dataset(task: peer.Task) -> Dataset:
+    """The events in RecTools' own structure; a code is its own name, and time its own unit."""
+    when = pd.to_datetime(task.time, unit="s")
+    return Dataset.construct(pd.DataFrame({"user_id": task.user, "item_id": task.item, "weight": 1.0, "datetime": when}))
+
+
+def learn(task: peer.Task, seed: int, epoch: Callable[..., Any], **setting: Any) -> None:
+    seed_everything(seed, verbose=False)
+    events, model = dataset(task), SASRecModel(recommend_torch_device="cpu", **setting)
+
+    def ten(asked: peer.Task) -> np.ndarray:
+        shown = model.recommend(users=asked.ask_user, dataset=dataset(asked), k=10, filter_viewed=True)
+        lists = np.full((len(asked.ask_user), 10), -1)
+        lists[np.searchsorted(asked.ask_user, shown["user_id"]), shown["rank"] - 1] = shown["item_id"]
+        return lists
+
+    while True:
+        with epoch(ten):
+            model.fit_partial(events, min_epochs=1, max_epochs=1)
+
+
+peer.watch(learn, "RecTools")
