@@ -64,6 +64,13 @@ class Uncorrected(SceneFusion):
         return (torch.logaddexp(own, rest.logsumexp(1)) - own).mean()
 
 
+def larger_reader(texts: list[str]) -> np.ndarray:
+    """Vectors of SmolLM2, with six times MiniLM's weights, in bfloat16: three times as fast where the processor multiplies it. float32 [n, 576]."""
+    reader = TextEncoder("SmolLM2-135M-Instruct")
+    reader.model.to(torch.bfloat16)
+    return reader.encode(texts, cache=False)  # the cache is for vectors in full precision
+
+
 def mean_of(vectors: np.ndarray) -> ProfileKNN:
     return ProfileKNN(vectors, lambda log: log.matrix() @ vectors)
 
@@ -77,17 +84,20 @@ def main() -> None:
     trial, raw = split.validation(), TextEncoder().encode(texts, show_progress=False)
     white = unit(whiten(raw, 128))
     scenes = log.items[SCENE].to_numpy()
-    both = np.hstack([unit(whiten(x, 96)) for x in (raw, static_vectors(texts, sif=1e-3))])
+    smol, static = larger_reader(texts), static_vectors(texts, sif=1e-3)
+    both, three = (np.hstack([unit(whiten(x, 96)) for x in readers]) for readers in ((raw, static), (raw, static, smol)))
     attempts = {
         "text, whitened": lambda part: mean_of(white),
         "text, scene means subtracted": lambda part: mean_of(unit(whiten(centred(raw, scenes), 128))),
         "text and word vectors side by side": lambda part: mean_of(unit(both)),
         "encoder tuned on co-consumption": lambda part: mean_of(co_consumed(part.train, white, part.until)),
         "a map from scene to scene": lambda part: SceneMap(white),
+        "a larger reader (SmolLM2), whitened": lambda part: mean_of(unit(whiten(smol, 128))),
+        "a map from scene to scene, larger reader": lambda part: SceneMap(unit(whiten(smol, 128))),
     }
     whole = {
         "scene fusion": lambda: SceneFusion(both, windows=WINDOWS), "scene fusion, own past hidden in .6": lambda: SceneFusion(both, windows=WINDOWS, hide=0.6),
-        "scene fusion, popularity-debiased loss": lambda: Uncorrected(both, windows=WINDOWS),
+        "scene fusion, popularity-debiased loss": lambda: Uncorrected(both, windows=WINDOWS), "scene fusion, larger reader beside": lambda: SceneFusion(three, windows=WINDOWS),
     }  # fmt: skip
     chosen = {name: settings("03-amazon", name) for name in load_result("03-amazon")["metrics"]}
     judged: dict[str, Judgement] = {}

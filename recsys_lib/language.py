@@ -159,7 +159,7 @@ class TextEncoder:
     def _pooled(self, ids: list[list[int]]) -> np.ndarray:
         """Texts of one length, as token ids → float32 [len(ids), d]."""
         hidden = self.model(input_ids=torch.tensor(ids, device=self.device)).last_hidden_state
-        return (hidden.mean(1) if self.pooling == "mean" else hidden[:, 0]).cpu().numpy()
+        return (hidden.mean(1) if self.pooling == "mean" else hidden[:, 0]).float().cpu().numpy()
 
 
 def static_vectors(texts: Sequence[str], encoder: TextEncoder | None = None, sif: float | None = None) -> np.ndarray:
