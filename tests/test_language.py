@@ -263,3 +263,11 @@ def test_item_reader(encoder):
     assert read_items(log, encoder, centre="all", strength=0.5, dim=3).shape == (6, 3)
     with pytest.raises(BadData, match="centre"):
         read_items(log, encoder, centre="center")
+
+
+def test_a_model_in_half_precision_is_read_as_float32():
+    whole, half = TextEncoder(), TextEncoder()
+    half.model.to(torch.bfloat16)
+    texts = ["green tea", "a kettle of steel, two litres"]
+    ours, theirs = (one.encode(texts, cache=False, show_progress=False) for one in (whole, half))
+    assert theirs.dtype == np.float32 and ((ours * theirs).sum(1) > 0.99).all() and not np.array_equal(ours, theirs)
