@@ -202,8 +202,9 @@ class SASRec:
         items = torch.from_numpy(self.log.scene_items(scene)).to(self.device)
         self.net.eval()
         with torch.inference_mode():
-            state = [torch.zeros(0, self.dim, device=self.device)]
-            for part in np.split(users, range(512, len(users), 512)):
-                item, step = (x.to(self.device) for x in past.batch(part, self.max_len, self.log.n_items))
-                state.append(self.net(item, step, step.amax(1))[torch.arange(len(part)), step.amax(1).clamp(min=0)])
-            return torch.addmm(self.net.bias[items], torch.cat(state), self.net.item.weight[items].T).cpu().numpy()
+            state = torch.zeros(len(users), self.dim, device=self.device)
+            longest_last = np.argsort(past.start[users + 1] - past.start[users], kind="stable")  # histories of like length share a batch
+            for part in np.split(longest_last, range(128, len(users), 128)):
+                item, step = (x.to(self.device) for x in past.batch(users[part], self.max_len, self.log.n_items))
+                state[part] = self.net(item, step, step.amax(1))[torch.arange(len(part)), step.amax(1).clamp(min=0)]
+            return torch.addmm(self.net.bias[items], state, self.net.item.weight[items].T).cpu().numpy()
