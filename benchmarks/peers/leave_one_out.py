@@ -31,16 +31,11 @@ from recsys_lib.models.validation import ndcg10
 from recsys_lib.results import record
 
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
-    "ours": {
-        "SASRec, 64": {"dim": 64, "max_len": 200, "batch": 32, "dropout": 0.2},
-        "SASRec, 128": {"dim": 128, "max_len": 200, "batch": 32, "dropout": 0.3},
-    },
-    "rectools": {
-        "SASRec, 64": {"n_factors": 64, "n_heads": 1, "session_max_len": 200, "batch_size": 32},
-        "SASRec, its defaults": {"session_max_len": 200},
-    },
+    "ours": {"SASRec": {"dim": 64, "max_len": 200, "batch": 32, "dropout": 0.2}},
+    "rectools": {"SASRec": {"n_factors": 64, "n_heads": 1, "session_max_len": 200, "batch_size": 32}},
 }
-"""What each may try: ours at two sizes; RecTools' at our smaller size and at its own (256 dimensions, 4 heads, batches of 128), both with the full softmax."""
+"""The same sizes for both, small enough for a processor; all else, the full softmax among it, is each library's default. RecTools' own sizes (256
+dimensions, 4 heads, batches of 128) get through a tenth of the epochs they need in this time."""
 METRICS = ("ndcg10", "recall10")
 
 
@@ -89,7 +84,6 @@ def main() -> None:
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("peers", nargs="+", choices=list(SETTINGS))
     args.add_argument("--minutes", type=float, default=60)
-    args.add_argument("--only", nargs="*", metavar="NAME", help="such as 'ours: SASRec, 64'; all of them if left out")
     args.add_argument("--record", metavar="ID")
     args = args.parse_args()
     log, work = load("movielens-1m"), cache_dir() / "peers" / "movielens-1m-leave-one-out"
@@ -101,14 +95,12 @@ def main() -> None:
     for peer in args.peers:
         for model, setting in SETTINGS[peer].items():
             name = f"{peer}: {model}"
-            if args.only and name not in args.only:
-                continue
             run(peer, setting, args.minutes, work, work / name)
             judged[name], facts = read(work / name, split, trial, name)
             figures[name] = figures_of(judged[name]) | facts | {"setting": setting}
             print(name, {k: v for k, v in figures[name].items() if k != "curve"}, flush=True)
-    ours = max((name for name in judged if name.startswith("ours")), key=lambda name: figures[name]["validation_ndcg10"])
-    for name in judged.keys() - {ours}:
+    ours, *others = judged
+    for name in others:
         level = min(figures[one]["validation_ndcg10"] for one in (ours, name))
         seconds = [next(p["seconds"] for p in figures[one]["curve"] if p["ndcg10"] >= level) for one in (ours, name)]
         figures[name] |= {"ours_minus": {m: compare(judged[ours], judged[name], m, item="all") for m in METRICS}, "same_ndcg10": {"level": level, "ours": seconds[0], "theirs": seconds[1]}}

@@ -1,0 +1,65 @@
+"""Scene fusion, which reads titles, beside every peer on the shop, pair by pair.
+
+    python -m benchmarks.peers.with_text --record peers-with-text
+
+Each peer's model is fitted once more with the setting its own recorded run chose (peers-amazon-fkb), so that both have a value for each question.
+Scene fusion's settings are those of its recorded run (06-amazon): chosen before T, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from benchmarks.baselines import settings
+from benchmarks.peers.__main__ import METRICS, SLICES, measured
+from benchmarks.peers.exchange import export
+from benchmarks.scene_fusion import WINDOWS
+from recsys_lib.data import load, temporal_split
+from recsys_lib.data.sources import cache_dir
+from recsys_lib.evaluation import compare, judge, over_seeds
+from recsys_lib.language import TextEncoder, item_texts, static_vectors, unit, whiten
+from recsys_lib.models.itemknn import ItemKNN
+from recsys_lib.models.mix import Mix
+from recsys_lib.models.scene_fusion import SceneFusion
+from recsys_lib.results import load_result, record
+
+
+def main() -> None:
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--seeds", type=int, default=3)
+    args.add_argument("--record", metavar="ID")
+    args = args.parse_args()
+    log, work = load("amazon-fkb"), cache_dir() / "peers" / "with-text"
+    split, texts = temporal_split(log), item_texts(log)
+    export(split, work / "test.npz")
+    peers = {name: m for name, m in load_result("peers-amazon-fkb")["metrics"].items() if m["library"] != "ours"}
+    judged = {name: measured(m["library"], m["model"], m["setting"], range(m["seeds"]), split, work)[0] for name, m in peers.items()}
+    for name, m in peers.items():  # the same model as in its own run, whatever the machine
+        print(name, judged[name].value(item="all"), "was", m["slices"]["known × all"]["ndcg10"], flush=True)
+    chosen = load_result("06-amazon")["settings"]
+    vectors = np.hstack([unit(whiten(x, chosen["axes"])) for x in (TextEncoder().encode(texts), static_vectors(texts, sif=1e-3))])
+    knn, runs, seconds = ItemKNN(**settings("03-amazon", "item-kNN")).fit(split.train, split.until), {}, []
+    for seed in range(args.seeds):
+        began = time.process_time()
+        fusion = SceneFusion(vectors, windows=WINDOWS, seed=seed).fit(split.train, split.until)
+        seconds.append(time.process_time() - began)
+        for name, model in {"scene fusion": fusion, "scene fusion + item-kNN": Mix(fusion, knn, chosen["weight"], chosen["scale"])}.items():
+            runs.setdefault(name, []).append(judge(model, split, name))
+            print(seed, name, runs[name][-1].value(item="all"), flush=True)
+    figures = {}
+    for name, ours in {name: over_seeds(run) for name, run in runs.items()}.items():
+        slices = {f"{p} × {i}": ours.summary().loc[(p, i)].dropna().to_dict() for p, i in SLICES}
+        minus = {peer: {f"{p} × {i}": {m: compare(ours, theirs, m, p, i) for m in METRICS} for p, i in SLICES} for peer, theirs in judged.items()}
+        figures[name] = {"slices": slices, "minus": minus}
+        for peer, gap in minus.items():
+            print(name, "minus", peer, {s: (round(g["ndcg10"]["difference"], 5), round(g["ndcg10"]["low"], 5)) for s, g in gap.items()})
+    if args.record:
+        record(args.record, command=f"python -m benchmarks.peers.with_text --seeds {args.seeds} --record {args.record}", metrics=figures, data="amazon-fkb", protocol=split.protocol,
+               seeds=list(range(args.seeds)), seconds_fit=float(np.mean(seconds)), threads=1)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
