@@ -53,15 +53,8 @@ def co_consumed(log: InteractionLog, vectors: np.ndarray, until: int | None, epo
 class Uncorrected(SceneFusion):
     """Scene fusion whose negatives are drawn by popularity and not corrected: the loss no longer rewards what is popular."""
 
-    def _loss(self, pools: torch.Tensor, target: torch.Tensor, scene: int, features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-        items = self.log.scene_items(scene)
-        chance = torch.exp(0.5 * features[int(items[0]) : int(items[-1]) + 1].mean(1)) + 0.3
-        drawn = torch.multinomial(chance, self.negatives, replacement=True) + int(items[0])
-        codes = torch.cat([target, drawn])
-        h = self.net.things(self._text[codes], codes, known[codes], self.id_drop)
-        score = self.net.person(pools, scene) @ h.T + self.net.prior(features[codes], known[codes], scene)
-        own, rest = score[:, : len(target)].diagonal(), score[:, len(target) :].masked_fill(drawn == target[:, None], -torch.inf)
-        return (torch.logaddexp(own, rest.logsumexp(1)) - own).mean()
+    def _correction(self, chance: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(chance)
 
 
 def larger_reader(texts: list[str]) -> np.ndarray:
@@ -97,7 +90,7 @@ def main() -> None:
     }
     whole = {
         "scene fusion": lambda: SceneFusion(both, windows=WINDOWS), "scene fusion, own past hidden in .6": lambda: SceneFusion(both, windows=WINDOWS, hide=0.6),
-        "scene fusion, popularity-debiased loss": lambda: Uncorrected(both, windows=WINDOWS), "scene fusion, larger reader beside": lambda: SceneFusion(three, windows=WINDOWS),
+        "scene fusion, popularity-debiased loss": lambda: Uncorrected(both, windows=WINDOWS, hide=0), "scene fusion, larger reader beside": lambda: SceneFusion(three, windows=WINDOWS),
     }  # fmt: skip
     chosen = {name: settings("03-amazon", name) for name in load_result("03-amazon")["metrics"]}
     judged: dict[str, Judgement] = {}

@@ -187,8 +187,11 @@ def _draws(pairs: pd.DataFrame, values: np.ndarray, draws: int, seed: int) -> np
     total = np.bincount(flat, values[ok], np.prod(shape)).reshape(shape)
     n = np.bincount(flat, minlength=np.prod(shape)).reshape(shape).astype(float)
     rng, means = np.random.default_rng(seed), np.empty(draws)
+    people = len(users)
     for at in range(0, draws, 100):
-        weight = np.stack([np.bincount(rng.integers(len(users), size=len(users)), minlength=len(users)) for _ in range(min(100, draws - at))])
+        rows = min(100, draws - at)
+        drawn = rng.integers(people, size=(rows, people)) + people * np.arange(rows)[:, None]
+        weight = np.bincount(drawn.ravel(), minlength=rows * people).reshape(rows, people)
         with np.errstate(invalid="ignore"):
             means[at : at + len(weight)] = np.nanmean((weight @ total) / (weight @ n), axis=1)
     return means

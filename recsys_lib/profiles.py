@@ -43,12 +43,13 @@ class Profiles:
         dated = log.events[log.events[TIME] != UNDATED]
         self._first = int(dated[TIME].min()) if len(dated) else 0
         self._span = int(dated[TIME].max()) - self._first + 2 if len(dated) else 2
-        self._keys, self._sums = [], []
-        for scene in range(log.n_scenes):
-            here = dated[dated[SCENE] == scene].sort_values([USER, TIME], kind="stable")
-            user, time, item = (here[column].to_numpy(np.int64) for column in (USER, TIME, ITEM))
-            self._keys.append(user * self._span + time - self._first)
-            self._sums.append([_running_sums(vectors[item], user, time, h) for h in self.half_lives])
+        dated = dated.sort_values([USER, SCENE, TIME], kind="stable")
+        user, scene, time, item = (dated[column].to_numpy(np.int64) for column in (USER, SCENE, TIME, ITEM))
+        owner = user * log.n_scenes + scene  # a person in a scene
+        self._keys = np.concatenate([[-1], owner * self._span + time - self._first])  # row 0: no past
+        self._means = np.zeros((len(self._keys), len(self.half_lives), self.dim), np.float32)
+        for k, h in enumerate(self.half_lives):
+            self._means[1:, k] = _running_means(vectors[item], owner, time, h)
 
     def at(self, users: np.ndarray, times: np.ndarray | int | None) -> np.ndarray:
         """Profiles of ``users`` [n] as of ``times`` [n] (or one moment for all; ``None``: after all events): float32 [n, pools, dim].
@@ -56,30 +57,28 @@ class Profiles:
         An event at the very moment asked for is not part of the past.
         """
         users = np.asarray(users, np.int64)
-        when = np.full(len(users), self._span - 1) if times is None else np.clip(np.asarray(times, np.int64) - self._first, 0, self._span - 1)
-        out = np.zeros((len(users), self.pools, self.dim), np.float32)
-        for scene, (keys, sums) in enumerate(zip(self._keys, self._sums, strict=True)):
-            low, high = np.searchsorted(keys, users * self._span), np.searchsorted(keys, users * self._span + when)
-            there = high > low
-            for k, running in enumerate(sums):
-                total = running[high[there] - 1]
-                out[there, scene * len(self.half_lives) + k] = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
-        return out
+        when = self._span - 1 if times is None else np.clip(np.asarray(times, np.int64) - self._first, 0, self._span - 1)
+        scenes = self.pools // len(self.half_lives)
+        begin = (users[:, None] * scenes + np.arange(scenes)) * self._span  # where a person's events in a scene would stand
+        last = np.searchsorted(self._keys, begin + np.reshape(when, (-1, 1))) - 1
+        last[self._keys[last] < begin] = 0
+        return self._means[last].reshape(len(users), self.pools, self.dim)
 
 
-def _running_sums(vectors: np.ndarray, user: np.ndarray, time: np.ndarray, half_life: float | None) -> np.ndarray:
-    """Row k: the rows of k's own person up to and including k, each halved for every ``half_life`` days it lies before k: float32 [n, d].
+def _running_means(vectors: np.ndarray, owner: np.ndarray, time: np.ndarray, half_life: float | None) -> np.ndarray:
+    """Row k: direction of the sum of its owner's rows up to and including k, each halved for every ``half_life`` days it lies before k: float32 [n, d].
 
-    sum_k = vector_k + ½^(days since event k - 1 / half-life) · sum_{k-1}: all people's second events at once, then all third ones, and so on.
-    ``user`` ascends, ``time`` within a user.
+    sum_k = vector_k + ½^(days since event k - 1 / half-life) · sum_{k-1}: all owners' second events at once, then all third ones, and so on.
+    ``owner`` ascends, ``time`` within an owner.
     """
     sums = np.array(vectors, np.float32)
-    place = np.arange(len(user)) - np.searchsorted(user, user)  # 0 for a person's first event
-    fade = np.ones(len(user), np.float32)
+    place = np.arange(len(owner)) - np.searchsorted(owner, owner)  # 0 for an owner's first event
+    fade = np.ones(len(owner), np.float32)
     if half_life is not None:
         fade[1:] = 0.5 ** (np.maximum(np.diff(time), 0) / (half_life * DAY))
     for rows in np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place)))[1:-1]:
         sums[rows] += fade[rows, None] * sums[rows - 1]
+    sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
     return sums
 
 

@@ -222,11 +222,16 @@ class SceneFusion:
         drawn = torch.multinomial(chance, self.negatives, replacement=True) + first
         codes = torch.cat([target, drawn])
         h = self.net.things(self._text[codes], codes, known[codes], self.id_drop)
-        score = self.net.person(pools, scene) @ h.T + self.net.prior(features[codes], known[codes], scene)
-        own, rest = score[:, : len(target)].diagonal(), score[:, len(target) :]
-        rest = rest - torch.log(self.negatives * chance[drawn - first] / chance.sum())
+        prior = self.net.prior(features[codes], known[codes], scene)
+        n, person = len(target), self.net.person(pools, scene)
+        own = (person * h[:n]).sum(1) + prior[:n]
+        rest = person @ h[n:].T + (prior[n:] - self._correction(chance)[drawn - first])
         rest = rest.masked_fill(drawn == target[:, None], -torch.inf)
         return (torch.logaddexp(own, rest.logsumexp(1)) - own).mean()
+
+    def _correction(self, chance: torch.Tensor) -> torch.Tensor:
+        """What is taken off the score of a drawn item: log of how often it is expected among the negatives. float [items] → [items]."""
+        return torch.log(self.negatives * chance / chance.sum())
 
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
         """Scores of all items of a scene: float32 [len(users), items in scene].
