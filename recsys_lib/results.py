@@ -102,3 +102,15 @@ def caption(run: str) -> str:
     """One line on where a recorded run comes from, to stand under its table."""
     r = load_result(run)
     return f"Recorded run `{run}` of {r['date']}, commit `{r['commit']}`, {r['device']['cores']} cores{', ' + r['device']['gpu'] if r['device']['gpu'] else ''}; again with `{r['command']}`."
+
+
+def told(difference: dict[str, float], digits: int = 4, bold: bool = True) -> str:
+    """A paired difference in words: mean, 95 % interval, n, and what the interval allows us to say: ahead, behind, or not told apart.
+
+    Args:
+        difference: with ``difference``, ``low``, ``high`` and ``n``, as :func:`recsys_lib.evaluation.compare` gives it. digits: after the point.
+        bold: Markdown's stars around the mean; False for a table that would show them.
+    """
+    verdict = "ahead" if difference["low"] > 0 else "behind" if difference["high"] < 0 else "not told apart"
+    mean, low, high = (f"{difference[key]:+.{digits}f}" for key in ("difference", "low", "high"))
+    return f"{f'**{mean}**' if bold else mean} ({low} to {high}, n = {difference['n']:,}): {verdict}"

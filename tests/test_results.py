@@ -42,3 +42,13 @@ def test_the_board_of_a_run_has_the_best_system_on_top_and_leaves_out_what_it_do
     assert list(table.index) == ["b", "a"]
     assert table.loc["a", "known × known"].tolist() == [0.1, 0.05, 0.2]
     assert table["withheld × all"].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(0.001, 0.003, "ahead"), (-0.003, -0.001, "behind"), (-0.001, 0.003, "not told apart"), (0.0, 0.003, "not told apart"), (-0.003, 0.0, "not told apart")],
+)
+def test_a_difference_is_told_with_what_its_interval_allows(low, high, word):
+    c = {"difference": (low + high) / 2, "low": low, "high": high, "n": 14486}
+    assert results.told(c, 3, bold=False) == f"{c['difference']:+.3f} ({low:+.3f} to {high:+.3f}, n = 14,486): {word}"
+    assert results.told(c).startswith(f"**{c['difference']:+.4f}** (")
