@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.peers import environment, plans
-from benchmarks.peers.exchange import Lists, Scores, export
+from benchmarks.peers.exchange import Scores, export, of_lists
 from benchmarks.peers.leave_one_out import in_order_of_the_file, read, run, shared_second
 from recsys_lib.data import InteractionLog, leave_one_out, load, temporal_split
 from recsys_lib.errors import BadData
@@ -92,7 +92,7 @@ def test_ten_places_are_judged_like_the_scores_they_came_from():
     split = leave_one_out(in_order_of_the_file(one_scene()))
     model = ItemKNN().fit(split.train)
     whole = judge(model, split)
-    ten = judge(Lists(whole.lists, split), split)
+    ten = judge(of_lists(whole.lists, split), split)
     assert (ten.lists == whole.lists).all()
     for metric in ("ndcg10", "recall10"):
         assert ten.value(metric, item="all") == whole.value(metric, item="all") > 0

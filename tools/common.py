@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -90,20 +91,30 @@ def colab(stem: str, root: Path = ROOT) -> str:
     return f"{url.replace('https://github.com', 'https://colab.research.google.com/github')}/blob/{branch}/chapters/{stem}.ipynb"
 
 
+def raw(root: Path = ROOT) -> str:
+    """Address below which the repository's files lie as they are."""
+    url, branch = repository(root)
+    return f"{url.replace('https://github.com', 'https://raw.githubusercontent.com')}/{branch}"
+
+
 def places(stem: str, root: Path = ROOT) -> dict[str, str]:
     """Where the notebook of one chapter opens, and for a Jupyter of one's own the file itself: name → address."""
     url, branch = repository(root)
-    raw = url.replace("https://github.com", "https://raw.githubusercontent.com")
     return {
         "Colab": colab(stem, root),
         "Kaggle": f"https://kaggle.com/kernels/welcome?src={url}/blob/{branch}/chapters/{stem}.ipynb",
-        "Jupyter": f"{raw}/{branch}/chapters/{stem}.ipynb",
+        "Jupyter": f"{raw(root)}/chapters/{stem}.ipynb",
     }
 
 
 def chromium() -> str | None:
     """The browser that tests and prints the book: ``CHROMIUM`` names one that is not on the path."""
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)
+
+
+def launch(engine: Any) -> Any:
+    """Start it. ``engine``: what ``playwright.sync_api.sync_playwright`` gives."""
+    return engine.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"])
 
 
 def table_of_times(times: list[tuple[str, float, str]]) -> str:

@@ -35,7 +35,6 @@ INSTRUCTOR = "*Instructor edition: it holds the solutions. Please do not publish
 def flattener(root: Path, bibliography: Bibliography, solutions: bool = False) -> Flattener:
     """A flattener whose links and images work from anywhere: they carry the repository's address."""
     url, branch = common.repository(root)
-    raw = url.replace("https://github.com", "https://raw.githubusercontent.com")
 
     def link(to: str) -> str:
         if "://" in to or to.startswith("mailto:"):
@@ -51,7 +50,7 @@ def flattener(root: Path, bibliography: Bibliography, solutions: bool = False) -
     def image(path: str) -> str:
         if not (root / "chapters" / path).is_file():
             raise Unflattenable(f"the image {path!r} is not in the chapters' folder.")
-        return f"{raw}/{branch}/chapters/{path}"
+        return f"{common.raw(root)}/chapters/{path}"
 
     return Flattener(bibliography.cite, link, image, solutions)
 

@@ -24,7 +24,7 @@ def pdf(page: Path, target: Path) -> None:
 
     half = target.with_suffix(".part")
     with sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=common.chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = common.launch(engine)
         tab = browser.new_page(color_scheme="light")
         tab.goto(page.as_uri(), wait_until="load", timeout=120_000)
         tab.evaluate("window.MathJax?.startup?.promise?.then(() => true)")

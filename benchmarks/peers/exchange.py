@@ -48,21 +48,21 @@ class Scores:
         return np.array(self.table[scene][row])
 
 
-class Lists:
-    """Lists of ten that a script wrote for the questions of a split, as a model that can be judged: ten places, and nothing below them.
+class Given:
+    """Scores that are already there, of a split with one scene, as a model that can be judged: float [questions, items], in the order of its pairs."""
 
-    Args:
-        ten: item codes int64 [pairs, 10], best first, -1 for none. split: the questions, of one scene.
-    """
-
-    def __init__(self, ten: np.ndarray, split: Split) -> None:
-        self.items, self.row = split.log.scene_items(int(split.pairs[SCENE].iloc[0])), dict(zip(split.pairs[USER], range(len(ten)), strict=True))
-        self.ten = ten
+    def __init__(self, scores: np.ndarray, split: Split) -> None:
+        self.scores, self.user = scores, split.pairs[USER].to_numpy()
 
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
-        """10 for the first place, …, 1 for the tenth, 0 for all others: float32 [len(users), items in scene]."""
-        scores = np.zeros((len(users), len(self.items)), np.float32)
-        for row, user in zip(scores, users, strict=True):
-            shown = self.ten[self.row[user]]
-            row[shown[shown >= 0] - self.items[0]] = 10 - np.arange(len(shown))[shown >= 0]
-        return scores
+        """The rows of ``users``."""
+        return self.scores[np.searchsorted(self.user, users)]
+
+
+def of_lists(ten: np.ndarray, split: Split) -> Given:
+    """Lists of ten as scores: 10 for the first place, …, 1 for the tenth, 0 for all else. ``ten``: item codes int64 [questions, 10], -1 for no item."""
+    items = split.log.scene_items(int(split.pairs[SCENE].iloc[0]))
+    scores = np.zeros((len(ten), len(items)), np.float32)
+    question, place = np.nonzero(ten >= 0)
+    scores[question, ten[question, place] - items[0]] = ten.shape[1] - place
+    return Given(scores, split)

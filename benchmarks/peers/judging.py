@@ -15,25 +15,14 @@ import time
 import numpy as np
 
 from benchmarks.peers.environment import run_script
-from benchmarks.peers.exchange import export
-from recsys_lib.data import InteractionLog, Split, load, temporal_split
+from benchmarks.peers.exchange import Given, export
+from recsys_lib.data import load, temporal_split
 from recsys_lib.data.log import USER
 from recsys_lib.data.sources import cache_dir
 from recsys_lib.data.splits import tie_order
 from recsys_lib.evaluation import judge
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.results import record
-
-
-class Given:
-    """A model whose scores are already there: [questions, items], of a split with one scene."""
-
-    def __init__(self, scores: np.ndarray, split: Split) -> None:
-        self.scores, self.user = scores, split.pairs[USER].to_numpy()
-
-    def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
-        """The rows of ``users``."""
-        return self.scores[np.searchsorted(self.user, users)]
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.environment import run_script
-from benchmarks.peers.exchange import Lists, export
+from benchmarks.peers.exchange import export, of_lists
 from recsys_lib.data import InteractionLog, Split, leave_one_out, load
 from recsys_lib.data.log import TIME, USER
 from recsys_lib.data.sources import cache_dir
@@ -68,10 +68,10 @@ def read(out: Path, split: Split, trial: Split, name: str) -> tuple[Judgement, d
     curve = []
     for epoch, seconds in enumerate(np.cumsum(facts.pop("seconds")), 1):
         with np.load(out / f"epoch_{epoch}.npz") as lists:
-            curve.append({"epoch": epoch, "seconds": float(seconds), "ndcg10": ndcg10(Lists(lists["validation"], trial), trial, most=len(trial.pairs))})
+            curve.append({"epoch": epoch, "seconds": float(seconds), "ndcg10": ndcg10(of_lists(lists["validation"], trial), trial, most=len(trial.pairs))})
     best = max(curve, key=lambda point: point["ndcg10"])
     with np.load(out / f"epoch_{best['epoch']}.npz") as lists:
-        judged = judge(Lists(lists["test"], split), split, name)
+        judged = judge(of_lists(lists["test"], split), split, name)
     return judged, facts | {"best_epoch": best["epoch"], "validation_ndcg10": best["ndcg10"], "curve": curve}
 
 

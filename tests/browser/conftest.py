@@ -44,11 +44,10 @@ def address(html: Path) -> Iterator[str]:
 def chromium():
     """A running Chromium. ``CHROMIUM`` names one that is not on the path."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    program = common.chromium()
-    if program is None:
+    if common.chromium() is None:
         pytest.skip("needs Chromium: none of " + ", ".join(common.CHROMIUM) + " was found; apt-get install chromium, or set CHROMIUM")
     with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = common.launch(engine)
         yield browser
         browser.close()
 
