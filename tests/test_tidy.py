@@ -192,7 +192,7 @@ def test_round_trip(tmp_path, ending, world):
         "timestamp": log.events["time"],
     })  # fmt: skip
     assert key_sets(out, list(out)) == key_sets(first, list(out)) and len(out) == len(first)
-    assert (np.diff(log.events["time"]) >= 0).all() and log.time_kind == ("day" if (first["timestamp"] % 86_400 == 0).all() else "second")
+    assert (np.diff(log.events["time"]) >= 0).all() and log.time_kind == ("day" if (events["timestamp"] % 86_400 == 0).all() else "second")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
