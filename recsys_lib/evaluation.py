@@ -107,11 +107,11 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
                 free = np.ones(len(x), bool)
                 free[gone] = free[chosen] = False
                 ranks, auc, fresh = rank_of(x, chosen), matched_auc(x, chosen, free, bins, members), counts[chosen] == 0
-                for which, take in (("all", slice(None)), ("known", ~fresh), ("new", fresh)):
-                    r, a = ranks[take], auc[take]
-                    if len(r):
-                        a = a[~np.isnan(a)]
-                        rows.append((u, s, kind[pair], which, len(r), ndcg(r), recall(r, 10), recall(r, 100), a.mean() if len(a) else np.nan, len(r) - len(a)))
+                whole = _figures(ranks, auc)
+                rows.append((u, s, kind[pair], "all", *whole))
+                for which, take in (("known", ~fresh), ("new", fresh)):
+                    if take.any():
+                        rows.append((u, s, kind[pair], which, *(whole if take.all() else _figures(ranks[take], auc[take]))))
             best = top_k(scores, 10)
             lists[part] = np.where(best < 0, -1, items[order[best]])
             bar.update(len(part))
@@ -120,6 +120,12 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
     uncompared = int(table.loc[table.item == "all", "uncompared"].sum())
     facts = list_facts(lists, scene, log.items[SCENE].to_numpy(), count)
     return Judgement(name or type(model).__name__, split.protocol, table.drop(columns="uncompared"), lists, facts, seconds, uncompared)
+
+
+def _figures(ranks: np.ndarray, auc: np.ndarray) -> tuple[float, ...]:
+    """Of some positives of one pair: their number, the METRICS, and how many had nothing to be compared with."""
+    a = auc[~np.isnan(auc)]
+    return len(ranks), ndcg(ranks), recall(ranks, 10), recall(ranks, 100), a.mean() if len(a) else np.nan, len(ranks) - len(a)
 
 
 def check_scores(scores: np.ndarray, users: np.ndarray, log: InteractionLog, scene: int) -> None:

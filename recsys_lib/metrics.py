@@ -6,14 +6,22 @@ The definitions are the evaluation contract's (the book's notation page). Positi
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
 
 
 def ndcg(ranks: np.ndarray, k: int = 10) -> float:
     """NDCG@k with binary gains. ``ranks``: 0-based ranks of all positives. The ideal list has min(k, positives) hits."""
-    ideal = (1 / np.log2(np.arange(2, min(k, len(ranks)) + 2))).sum()
-    return float((1 / np.log2(ranks[ranks < k] + 2)).sum() / ideal)
+    gains = _gains(k)
+    return float(gains[ranks[ranks < k]].sum() / gains[: min(k, len(ranks))].sum())
+
+
+@cache
+def _gains(k: int) -> np.ndarray:
+    """What a hit on each of the first k places earns: float64 [k]."""
+    return 1 / np.log2(np.arange(2, k + 2))
 
 
 def recall(ranks: np.ndarray, k: int) -> float:
