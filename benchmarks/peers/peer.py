@@ -131,3 +131,17 @@ def watch(learn: Callable[..., None], library: str) -> None:
 
     with suppress(_Enough):
         learn(tasks["validation"], int(seed), epoch, **json.loads(setting))
+
+
+def encode(load: Callable[..., Callable[[list[str]], np.ndarray]], library: str) -> None:
+    """The command line ``texts.json setting-as-JSON out.npz``: load an encoder, warm it up, encode the texts once, write the vectors and the facts.
+
+    ``load(**setting)`` returns a function from texts to vectors [n, d]. ``seconds`` are the processor's, over all threads; ``wall`` is by the clock on the wall.
+    """
+    texts, setting, out = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), json.loads(sys.argv[2]), Path(sys.argv[3])
+    work = load(**setting)
+    work(texts[:64])
+    before, began, wall = peak_gb(), time.process_time(), time.perf_counter()
+    vectors = work(texts)
+    facts = {"seconds": time.process_time() - began, "wall": time.perf_counter() - wall, "peak_gb": peak_gb(), "before_gb": before, "version": version(library)}
+    np.savez(out, vectors=vectors, **facts)
