@@ -25,16 +25,16 @@ from recsys_lib.language import TextEncoder, item_texts
 from recsys_lib.vector_cache import VectorCache
 
 
-def peak(size: int = 2048, repeats: int = 15) -> float:
-    """Best of several square float32 matrix products, in floating-point operations a second."""
+def peak(size: int = 2048, repeats: int = 15, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Best of several square float32 matrix products, in floating-point operations a second of ``clock``."""
     a, b = torch.randn(size, size), torch.randn(size, size)
-    return 2 * size**3 / min(seconds(lambda: a @ b) for _ in range(repeats))
+    return 2 * size**3 / min(seconds(lambda: a @ b, clock) for _ in range(repeats))
 
 
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    began = clock()
     work()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def operations(encoder: TextEncoder, lengths: np.ndarray) -> float:
