@@ -39,7 +39,7 @@ def main() -> None:
     args.add_argument("--record", metavar="ID")
     args.add_argument("--texts", type=int, default=2000, help="how many titles (drawn with seed 0)")
     args.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    args.add_argument("--rounds", type=int, default=3)
+    args.add_argument("--rounds", type=int, default=2)
     args = args.parse_args()
 
     every = item_texts(load("amazon-fkb"))
