@@ -8,8 +8,9 @@ Every point is a process of its own on one thread. Seconds are the processor's; 
 before (Linux). Loading the data is not counted. The slope is a least-squares line through the logarithms of the three largest sizes; memory below 4 MiB is not
 fitted. A size whose time, going on at the slope so far, would pass ``--limit`` seconds is left out, and so are all above it; the record names them.
 
-The worlds are SceneWorld's, with 2,000 items a scene and a person for 60 impressions, where it is the events that grow; a million impressions where it is the
-items. About three impressions make a click, and clicks are the events. Training is one epoch. Scene fusion reads random vectors: they cost what real ones cost.
+The worlds are SceneWorld's: 2,000 items a scene where it is the events that grow, 316,228 events where it is the items, and a person for every 20 events. Here each
+impression counts as an event, clicked or not, which changes what is learned and not what it costs. Training is one epoch. Scene fusion reads random vectors, for
+the same reason.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,6 @@ from recsys_lib.language import TextEncoder, item_texts, unit
 from recsys_lib.results import load_result, record, so_far
 
 Work = Callable[[], object]
-IMPRESSIONS = tuple(int(round(10**k)) for k in (5.5, 6, 6.5, 7, 7.5))
 ITEMS = (125, 400, 2_000, 6_300, 20_000)  # a scene; five scenes, and at most 500 of each of the three that are only described
 LEAST = 4 / 1024  # GiB
 
@@ -52,34 +52,37 @@ def powers(*exponents: float) -> tuple[int, ...]:
     return tuple(int(round(10**e)) for e in exponents)
 
 
-def store(impressions: int, items: int) -> Path:
+EVENTS = powers(5, 5.5, 6, 6.5, 7)
+
+
+def store(events: int, items: int) -> Path:
     """The folder in whose only subfolder a world lies, or will lie."""
-    return cache_dir() / "growth" / f"{impressions}-{items}"
+    return cache_dir() / "growth" / f"{events}-{items}"
 
 
-def generate(impressions: int, items: int) -> None:
-    make_world("xl-10m", users=max(20, impressions // 60), items=items, target=impressions, cache=store(impressions, items))
+def generate(events: int, items: int) -> None:
+    make_world("xl-10m", users=max(20, events // 20), items=items, target=events, cache=store(events, items))
 
 
-def world(impressions: int, items: int) -> InteractionLog:
-    """The clicks of a world that lies on disk: codes only, no texts."""
-    parts = sorted(store(impressions, items).glob("*/events-*.parquet"))
-    events = pd.concat([pd.read_parquet(p, columns=["user", "item", "scene", "time"]) for p in parts], ignore_index=True)
+def world(events: int, items: int) -> InteractionLog:
+    """The impressions of a world that lies on disk, as a log's events: codes only, no texts."""
+    parts = sorted(store(events, items).glob("*/impressions-*.parquet"))
+    table = pd.concat([pd.read_parquet(p, columns=["user", "item", "scene", "time"]) for p in parts], ignore_index=True)
     scene = np.concatenate([pd.read_parquet(p, columns=["scene"])["scene"] for p in sorted(parts[0].parent.glob("items-*.parquet"))])
     names = [f"scene {s}" for s in range(int(scene.max()) + 1)]
     return InteractionLog(
-        pd.DataFrame(index=range(max(20, impressions // 60))), pd.DataFrame({"scene": scene.astype(np.int16), "title": ""}),
-        pd.DataFrame({"name": names, "description": ""}), events.sort_values(["time", "user", "item"], kind="stable", ignore_index=True),
+        pd.DataFrame(index=range(max(20, events // 20))), pd.DataFrame({"scene": scene.astype(np.int16), "title": ""}),
+        pd.DataFrame({"name": names, "description": ""}), table.sort_values(["time", "user", "item"], kind="stable", ignore_index=True),
     )  # fmt: skip
 
 
-def generating_whole(impressions: int, items: int) -> tuple[int, Work]:
-    return impressions, lambda: make_world("default", users=max(20, impressions // 60), items=items, target=impressions)
+def generating_whole(events: int, items: int) -> tuple[int, Work]:
+    return events, lambda: make_world("default", users=max(20, events // 20), items=items, target=events)
 
 
-def generating_in_parts(impressions: int, items: int) -> tuple[int, Work]:
-    shutil.rmtree(store(impressions, items), ignore_errors=True)
-    return impressions, lambda: generate(impressions, items)
+def generating_in_parts(events: int, items: int) -> tuple[int, Work]:
+    shutil.rmtree(store(events, items), ignore_errors=True)
+    return events, lambda: generate(events, items)
 
 
 def encoding(texts: int) -> tuple[int, Work]:
@@ -117,8 +120,8 @@ def model(name: str, n_items: int) -> Any:
 
 
 def training(name: str, by: str) -> Callable[[int, int], tuple[int, Work]]:
-    def prepare(impressions: int, items: int) -> tuple[int, Work]:
-        log = world(impressions, items)
+    def prepare(events: int, items: int) -> tuple[int, Work]:
+        log = world(events, items)
         fresh = model(name, log.n_items)
         return len(log.events) if by == "events" else log.n_items, lambda: fresh.fit(log)
 
@@ -126,13 +129,13 @@ def training(name: str, by: str) -> Callable[[int, int], tuple[int, Work]]:
 
 
 def judging(by: str) -> Callable[[int, int], tuple[int, Work]]:
-    def prepare(impressions: int, items: int) -> tuple[int, Work]:
+    def prepare(events: int, items: int) -> tuple[int, Work]:
         from recsys_lib.models.popularity import Popularity
 
-        log = world(impressions, items)
+        log = world(events, items)
         split = temporal_split(log)
         if by == "items":  # equally many questions whatever the catalogue
-            split.pairs, split.positives = split.pairs[:4_000], split.positives[:4_000]
+            split = replace(split, pairs=split.pairs[:4_000], positives=split.positives[:4_000])
         prior = Popularity().fit(split.train)
         return len(split.pairs) if by == "questions" else log.n_items, lambda: judge(prior, split)
 
@@ -170,18 +173,18 @@ class Stage:
     least: tuple[float, float] = (1, 1)
 
 
-MORE_EVENTS = [(n, 2_000) for n in IMPRESSIONS]
-MORE_ITEMS = [(1_000_000, n) for n in ITEMS]
+MORE_EVENTS = [(n, 2_000) for n in EVENTS]
+MORE_ITEMS = [(EVENTS[1], n) for n in ITEMS]
 MODELS = ("popularity prior", "item-kNN", "item-kNN, 200 neighbours", "BPR-MF", "SASRec", "scene fusion")
 
 STAGES = {
-    "generating, whole, by events": Stage("impressions", MORE_EVENTS, generating_whole),
-    "generating, scene by scene, by events": Stage("impressions", MORE_EVENTS, generating_in_parts),
+    "generating, whole, by events": Stage("events", MORE_EVENTS, generating_whole),
+    "generating, scene by scene, by events": Stage("events", MORE_EVENTS, generating_in_parts),
     "generating, scene by scene, by items": Stage("items", MORE_ITEMS, lambda n, k: (5 * k + 3 * min(k, 500), generating_in_parts(n, k)[1])),
     "encoding, by texts": Stage("texts", [(n,) for n in powers(3, 3.5, 4, 4.5)], encoding),
     **{f"{name}, by events": Stage("events", MORE_EVENTS, training(name, "events")) for name in MODELS},
     **{f"{name}, by items": Stage("items", MORE_ITEMS, training(name, "items")) for name in MODELS},
-    "EASE, by items": Stage("items", [(1_000_000, n) for n in (125, 400, 1_250, 2_000)], training("EASE", "items"), (3, 2)),
+    "EASE, by items": Stage("items", [(EVENTS[1], n) for n in (125, 400, 1_250, 2_000)], training("EASE", "items"), (3, 2)),
     "judging, by questions": Stage("questions", MORE_EVENTS, judging("questions")),
     "judging, by items": Stage("items", MORE_ITEMS, judging("items")),
     "intervals, by questions": Stage("questions", [(n,) for n in powers(3, 3.5, 4, 4.5, 5)], intervals),
@@ -242,7 +245,7 @@ def measure(name: str, limit: float, known: list[dict[str, float]], keep: Callab
             print(name, points[-1], flush=True)
         sizes = [p["size"] for p in points]
         keep({
-            "by": stage.by, "points": points, "left_out": left_out, "least_time_slope": stage.least[0], "least_memory_slope": stage.least[1],
+            "by": stage.by, "points": list(points), "left_out": left_out, "least_time_slope": stage.least[0], "least_memory_slope": stage.least[1],
             "time_slope": slope(sizes, [p["seconds"] for p in points]), "memory_slope": slope(sizes, [p["gb"] for p in points], least=LEAST),
         })  # fmt: skip
         if left_out:
@@ -254,7 +257,7 @@ def main() -> None:
     args.add_argument("--record", metavar="ID")
     args.add_argument("--only", nargs="+", default=[], metavar="STAGE", help="stages whose name begins so")
     args.add_argument("--again", nargs="+", default=[], metavar="STAGE", help="stages whose name begins so, measured once more")
-    args.add_argument("--limit", type=float, default=120, help="seconds that a point may be expected to take")
+    args.add_argument("--limit", type=float, default=90, help="seconds that a point may be expected to take")
     args.add_argument("--point", nargs="+", help=argparse.SUPPRESS)
     args.add_argument("--make", nargs=2, type=int, help=argparse.SUPPRESS)
     args = args.parse_args()

@@ -49,7 +49,7 @@ def test_stages_run_at_toy_sizes_in_their_own_processes(monkeypatch, tmp_path):
     kept = []
     growth.measure("item-kNN, by events", 60, [], kept.append)
     points = kept[-1]["points"]
-    assert [len(k["points"]) for k in kept] == [1, 2] and points[1]["size"] > 2 * points[0]["size"] > 500 and not kept[-1]["left_out"]
+    assert [len(k["points"]) for k in kept] == [1, 2] and points[1]["size"] > 2 * points[0]["size"] > 3_000 and not kept[-1]["left_out"]
     log = growth.world(3_000, 25)
     assert len(log.events) == points[0]["size"] and log.n_items == 8 * 25 and (np.diff(log.events.time) >= 0).all()
     assert growth.STAGES["judging, by items"].prepare(9_000, 25)[1]().pairs.ndcg10.between(0, 1).all()
