@@ -8,6 +8,8 @@ import scipy.sparse as sp
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.models.histories import Reader, check_codes
 
+BLOCK = 256  # items at a time
+
 
 class ItemKNN:
     """Score = Σ over the person's items j of the cosine between the sets of people of i and j.
@@ -32,21 +34,27 @@ class ItemKNN:
         self.past = Reader(self._rows, self.log)
         rows = self.log.matrix()
         size = np.maximum(np.asarray(rows.sum(0)).ravel(), 1).astype(np.float64)
-        together = rows.T.tocsr() @ rows  # counts: exact in float32 up to 2²⁴
-        values = np.empty(together.nnz, self.dtype)
-        near, far, start = np.sqrt(size), size**self.target, together.indptr
-        for low in range(0, len(size), 256):  # some rows at a time: little memory, and it stays in the processor's cache
-            high = min(low + 256, len(size))
-            part, row = slice(start[low], start[high]), np.repeat(np.arange(low, high), np.diff(start[low : high + 1]))
-            column = together.indices[part]
-            values[part] = np.where(row == column, 0, together.data[part] / (near[row] * far[column] + self.shrink))
-        together = sp.csr_matrix((values, together.indices, start), shape=together.shape)
-        together.eliminate_zeros()
-        if self.neighbours is not None:
-            together = _strongest(together, self.neighbours)
-        self.similarity = together
+        near, far, columns = np.sqrt(size), size**self.target, rows.T.tocsr()
+        if self.neighbours is None:
+            self.similarity = self._cosines(columns @ rows, near, far)
+        else:  # counts are symmetric, so rows of counts are columns too; some at a time, and only what is kept stays
+            blocks = [slice(low, low + BLOCK) for low in range(0, len(size), BLOCK)]
+            kept = [_strongest(self._cosines(columns[b] @ rows, far[b], near, b.start), self.neighbours) for b in blocks]
+            self.similarity = sp.vstack(kept, format="csr").T.tocsr()
         self.by_scene: dict[int, sp.csr_matrix] = {}
         return self
+
+    def _cosines(self, together: sp.csr_matrix, of_row: np.ndarray, of_column: np.ndarray, first: int = 0) -> sp.csr_matrix:
+        """Counts of co-occurrence (exact in float32 up to 2²⁴) over their denominator, without an item's count with itself. ``first``: item of row 0."""
+        values, start = np.empty(together.nnz, self.dtype), together.indptr
+        for low in range(0, len(of_row), BLOCK):  # some rows at a time: little memory, and it stays in the processor's cache
+            high = min(low + BLOCK, len(of_row))
+            part, row = slice(start[low], start[high]), np.repeat(np.arange(low, high), np.diff(start[low : high + 1]))
+            column = together.indices[part]
+            values[part] = np.where(row + first == column, 0, together.data[part] / (of_row[row] * of_column[column] + self.shrink))
+        weighed = sp.csr_matrix((values, together.indices, start), shape=together.shape)
+        weighed.eliminate_zeros()
+        return weighed
 
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
         """Scores ≥ 0: [len(users), items in scene]; 0 where no neighbour is in the history."""
@@ -60,16 +68,15 @@ class ItemKNN:
 
 
 def _strongest(x: sp.csr_matrix, k: int) -> sp.csr_matrix:
-    """Keep the k largest entries of each column; of equal ones, those of the lowest rows."""
-    x = x.tocsc()
+    """Keep the k largest entries of each row; of equal ones, those of the lowest columns."""
     keep = np.ones(x.nnz, bool)
-    for column in np.flatnonzero(np.diff(x.indptr) > k):
-        part = slice(x.indptr[column], x.indptr[column + 1])
+    for row in np.flatnonzero(np.diff(x.indptr) > k):
+        part = slice(x.indptr[row], x.indptr[row + 1])
         values = x.data[part]
         edge = np.partition(values, -k)[-k]
-        above = values > edge
-        above[np.flatnonzero(values == edge)[: k - above.sum()]] = True
+        above, level = values > edge, np.flatnonzero(values == edge)
+        above[level[np.argsort(x.indices[part][level])][: k - above.sum()]] = True
         keep[part] = above
     x.data[~keep] = 0
     x.eliminate_zeros()
-    return x.tocsr()
+    return x
