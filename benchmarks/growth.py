@@ -43,7 +43,7 @@ from recsys_lib.language import TextEncoder, item_texts, unit
 from recsys_lib.results import load_result, record, so_far
 
 Work = Callable[[], object]
-ITEMS = (125, 400, 2_000, 6_300, 20_000)  # a scene; five scenes, and at most 500 of each of the three that are only described
+ITEMS = (125, 680, 3_700, 20_000)  # a scene; five scenes, and at most 500 of each of the three that are only described
 LEAST = 4 / 1024  # GiB
 
 

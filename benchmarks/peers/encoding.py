@@ -1,10 +1,11 @@
 """How fast texts are encoded: ours and sentence-transformers, the same weights and texts, with equal vectors.
 
-    python -m benchmarks.peers.encoding [--record peers-encoder]
+    python -m benchmarks.peers.encoding [--record peers-encoder] [--threads 1]
 
 2,000 Amazon titles, at most 48 tokens each, on one and on two threads. sentence-transformers has its default batch size (32) and some others; it sorts by
 length and pads, as it does by itself. Every measurement is a process of its own, the encoders take turns, and the least of the rounds goes: processor
-seconds on one thread, seconds by the clock on two, where waiting for other work on the machine cannot be told apart and the ranges say how much there was.
+seconds on one thread; seconds by the clock on two, where waiting threads spin and count as work. So measure two threads only on a machine that has nothing else
+to do: beside other work they can be slower than one. Another number of threads is added to what is recorded.
 Loading is not counted, tokenizing is. The peak of float32 matrix products is measured between the rounds, by the same clock.
 """
 
@@ -23,7 +24,7 @@ from benchmarks.peers.environment import run_script
 from recsys_lib.data import load
 from recsys_lib.data.sources import cache_dir
 from recsys_lib.language import TextEncoder, item_texts
-from recsys_lib.results import record
+from recsys_lib.results import record, so_far
 from recsys_lib.weights import folder_of
 
 TOKENS, BATCHES = 48, (16, 32, 64)
@@ -52,7 +53,7 @@ def main() -> None:
     ways: dict[str, tuple[str, dict[str, Any]]] = {"ours": ("ours", setting)}
     ways |= {f"sentence-transformers, batch {b}": ("sentence-transformers", setting | {"batch_size": b}) for b in BATCHES}
     need = operations(encoder, np.array([len(ids) for ids in encoder.tokenizer(texts, truncation=True, max_length=TOKENS)["input_ids"]]))
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = so_far(args.record) if args.record else {}
     for threads in args.threads:
         torch.set_num_threads(threads)
         key, clock = ("seconds", time.process_time) if threads == 1 else ("wall", time.perf_counter)
@@ -74,7 +75,8 @@ def main() -> None:
             }  # fmt: skip
             print(f"{threads} threads, {way}: {row}", flush=True)
     if args.record:
-        record(args.record, command=f"python -m benchmarks.peers.encoding --record {args.record}", metrics=figures, data="amazon-fkb", texts=len(texts), max_tokens=TOKENS, rounds=args.rounds, seeds=[0])
+        counts = " ".join(name.split()[0] for name in figures)
+        record(args.record, command=f"python -m benchmarks.peers.encoding --record {args.record} --threads {counts}", metrics=figures, data="amazon-fkb", texts=len(texts), max_tokens=TOKENS, rounds=args.rounds, seeds=[0])
 
 
 if __name__ == "__main__":
