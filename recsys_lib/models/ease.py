@@ -12,6 +12,8 @@ from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData
 from recsys_lib.models.histories import Reader, check_codes
 
+BLOCK = 256  # columns at a time
+
 
 class EASE:
     """Score = x_u B, where B minimises ‖X − XB‖² + λ‖B‖² with a zero diagonal.
@@ -38,19 +40,31 @@ class EASE:
         count = np.asarray(self.log.matrix().sum(0)).ravel()
         self.kept = np.sort(np.argsort(-count, kind="stable")[: min(self.most, int((count > 0).sum()))])
         self.past = Reader(self._rows, self.log)
-        gram = (self.past().T @ self.past()).astype(self.dtype).toarray()
-        gram[np.diag_indices_from(gram)] += self.lam
+        gram = self._gram()
         began = time.perf_counter()
         factor, _ = linalg.lapack.get_lapack_funcs(("potrf",), (gram,))[0](gram, lower=True, overwrite_a=True)
         inverse, failed = linalg.lapack.get_lapack_funcs(("potri",), (factor,))[0](factor, lower=True, overwrite_c=True)
         if failed:
             raise BadData(f"the Gram matrix cannot be inverted with lam={self.lam}; use a larger one, or dtype=float64.")
         self.seconds_inverse = time.perf_counter() - began
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        self.weight = -inverse / np.diag(inverse)
+        for low in range(0, len(inverse), BLOCK):  # LAPACK left the upper half alone
+            high = low + BLOCK
+            inverse[low:high, high:] = inverse[high:, low:high].T
+            inverse[low:high, low:high] = np.tril(inverse[low:high, low:high]) + np.tril(inverse[low:high, low:high], -1).T
+        inverse /= -np.diag(inverse)
+        self.weight = inverse
         np.fill_diagonal(self.weight, 0)
         self._block = (None, None, None)
         return self
+
+    def _gram(self) -> np.ndarray:
+        """XᵀX + λI in the order LAPACK works in without a copy, some columns at a time: the sparse product of all may be larger than the dense one."""
+        x = self.past()
+        gram, columns = np.empty((x.shape[1],) * 2, self.dtype, order="F"), x.T.tocsr()
+        for low in range(0, len(gram), BLOCK):
+            gram[:, low : low + BLOCK] = (columns[low : low + BLOCK] @ x).toarray().T
+        gram[np.diag_indices_from(gram)] += self.lam
+        return gram
 
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
         """Scores: float32 [len(users), items in scene]; 0 for items that did not take part."""
