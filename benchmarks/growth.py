@@ -6,7 +6,7 @@
 
 Every point is a process of its own on one thread. Seconds are the processor's; memory is the most that the process held while it worked, above what it held
 before (Linux). Loading the data is not counted. The slope is a least-squares line through the logarithms of the three largest sizes; memory below 4 MiB is not
-fitted. A size whose time, going on at the slope so far, would pass ``--limit`` seconds is left out, and so are all above it; the record names them.
+fitted. A size whose time, going on at the slope so far, or at the least that the arithmetic asks for, would pass ``--limit`` seconds is left out, and so are all above it; the record names them.
 
 The worlds are SceneWorld's: 2,000 items a scene where it is the events that grow, 316,228 events where it is the items, and a person for every 20 events. Here each
 impression counts as an event, clicked or not, which changes what is learned and not what it costs. Training is one epoch. Scene fusion reads random vectors, for
@@ -180,10 +180,10 @@ MODELS = ("popularity prior", "item-kNN", "item-kNN, 200 neighbours", "BPR-MF", 
 STAGES = {
     "generating, whole, by events": Stage("events", MORE_EVENTS, generating_whole),
     "generating, scene by scene, by events": Stage("events", MORE_EVENTS, generating_in_parts),
-    "generating, scene by scene, by items": Stage("items", MORE_ITEMS, lambda n, k: (5 * k + 3 * min(k, 500), generating_in_parts(n, k)[1])),
+    "generating, scene by scene, by items": Stage("items", MORE_ITEMS, lambda n, k: (5 * k + 3 * min(k, 500), generating_in_parts(n, k)[1]), (0, 0)),
     "encoding, by texts": Stage("texts", [(n,) for n in powers(3, 3.5, 4, 4.5)], encoding),
     **{f"{name}, by events": Stage("events", MORE_EVENTS, training(name, "events")) for name in MODELS},
-    **{f"{name}, by items": Stage("items", MORE_ITEMS, training(name, "items")) for name in MODELS},
+    **{f"{name}, by items": Stage("items", MORE_ITEMS, training(name, "items"), (0, 0)) for name in MODELS},
     "EASE, by items": Stage("items", [(EVENTS[1], n) for n in (125, 400, 1_250, 2_000)], training("EASE", "items"), (3, 2)),
     "judging, by questions": Stage("questions", MORE_EVENTS, judging("questions")),
     "judging, by items": Stage("items", MORE_ITEMS, judging("items")),
@@ -211,12 +211,12 @@ def slope(sizes: Sequence[float], values: Sequence[float], last: int = 3, least:
     return float(np.polyfit(*np.log(np.array(there)).T, 1)[0]) if len(there) >= 3 else None
 
 
-def expected(points: Sequence[dict[str, float]], growth: float) -> float:
-    """Seconds of a size ``growth`` times the last one, going on at the slope of the last two points, at least 1."""
-    steep = 1.0
+def expected(points: Sequence[dict[str, float]], growth: float, least: float) -> float:
+    """Seconds of a size ``growth`` times the last one, going on at the slope of the last two points, or ``least`` where that is steeper."""
+    steep = least
     if len(points) > 1:
         a, b = points[-2:]
-        steep = max(1.0, np.log(b["seconds"] / a["seconds"]) / np.log(b["size"] / a["size"]))
+        steep = max(least, np.log(b["seconds"] / a["seconds"]) / np.log(b["size"] / a["size"]))
     return points[-1]["seconds"] * growth**steep
 
 
@@ -232,24 +232,24 @@ def child(*arguments: str) -> str:
 def measure(name: str, limit: float, known: list[dict[str, float]], keep: Callable[[dict[str, Any]], None]) -> None:
     """All points of a stage that are not known yet; ``keep`` is called after each."""
     stage, points = STAGES[name], list(known)
-    for k, size in enumerate(stage.sizes):
-        if k < len(points):
-            continue
-        left_out = []
-        if points and expected(points, max(n / m for n, m in zip(size, stage.sizes[k - 1], strict=True))) > limit:
-            left_out = [list(s) for s in stage.sizes[k:]]
-        else:
-            if len(size) == 2 and not store(*size).exists() and not name.startswith("generating"):
-                child("--make", *map(str, size))
-            points.append(json.loads(child("--point", name, *map(str, size))))
-            print(name, points[-1], flush=True)
+
+    def so_it_stands(left_out: Sequence[tuple[int, ...]] = ()) -> None:
         sizes = [p["size"] for p in points]
         keep({
-            "by": stage.by, "points": list(points), "left_out": left_out, "least_time_slope": stage.least[0], "least_memory_slope": stage.least[1],
-            "time_slope": slope(sizes, [p["seconds"] for p in points]), "memory_slope": slope(sizes, [p["gb"] for p in points], least=LEAST),
+            "by": stage.by, "points": list(points), "left_out": [list(size) for size in left_out], "time_slope": slope(sizes, [p["seconds"] for p in points]),
+            "memory_slope": slope(sizes, [p["gb"] for p in points], least=LEAST), "asked_time_slope": stage.least[0], "asked_memory_slope": stage.least[1],
         })  # fmt: skip
-        if left_out:
-            break
+
+    for k in range(len(points), len(stage.sizes)):
+        size = stage.sizes[k]
+        if points and expected(points, max(n / m for n, m in zip(size, stage.sizes[k - 1], strict=True)), stage.least[0]) > limit:
+            return so_it_stands(stage.sizes[k:])
+        if len(size) == 2 and not store(*size).exists() and not name.startswith("generating"):
+            child("--make", *map(str, size))
+        points.append(json.loads(child("--point", name, *map(str, size))))
+        print(name, points[-1], flush=True)
+        so_it_stands()
+    so_it_stands()
 
 
 def main() -> None:

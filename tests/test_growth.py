@@ -23,10 +23,11 @@ def test_slope_needs_three_values_above_the_least():
     assert growth.slope([1, 10, 100], [0.01, 0.1, 10], least=0.05) is None
 
 
-def test_what_is_expected_goes_on_at_the_slope_and_never_below_one():
+def test_what_is_expected_goes_on_at_the_slope_and_never_below_the_least():
     at = [{"size": 10, "seconds": 1.0}, {"size": 100, "seconds": 100.0}]
-    assert growth.expected(at, 10) == pytest.approx(10_000)
-    assert growth.expected([{"size": 10, "seconds": 1.0}, {"size": 100, "seconds": 1.1}], 10) == pytest.approx(11)
+    assert growth.expected(at, 10, 1) == pytest.approx(10_000)
+    assert growth.expected([{"size": 10, "seconds": 1.0}, {"size": 100, "seconds": 1.1}], 10, 1) == pytest.approx(11)
+    assert growth.expected(at[:1], 10, 0) == 1 and growth.expected(at[:1], 10, 3) == 1000
 
 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the peak can be set back on Linux only")
@@ -49,7 +50,7 @@ def test_stages_run_at_toy_sizes_in_their_own_processes(monkeypatch, tmp_path):
     kept = []
     growth.measure("item-kNN, by events", 60, [], kept.append)
     points = kept[-1]["points"]
-    assert [len(k["points"]) for k in kept] == [1, 2] and points[1]["size"] > 2 * points[0]["size"] > 3_000 and not kept[-1]["left_out"]
+    assert [len(k["points"]) for k in kept] == [1, 2, 2] and points[1]["size"] > 2 * points[0]["size"] > 3_000 and not kept[-1]["left_out"]
     log = growth.world(3_000, 25)
     assert len(log.events) == points[0]["size"] and log.n_items == 8 * 25 and (np.diff(log.events.time) >= 0).all()
     assert growth.STAGES["judging, by items"].prepare(9_000, 25)[1]().pairs.ndcg10.between(0, 1).all()
