@@ -1,0 +1,55 @@
+"""Does a larger reader help scene fusion on the shop? SmolLM2's vectors beside MiniLM's and static ones, and as many axes without it.
+
+    python -m benchmarks.larger_reader --record 06-larger-reader
+
+Three systems that differ in their text vectors alone: the two readers of 06-amazon with 96 axes each; the same two with 144 axes each; three readers
+with 96 axes each, so that the second and the third have equally many numbers an item.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from benchmarks.scene_fusion import WINDOWS
+from benchmarks.withheld import larger_reader
+from recsys_lib.data import load, temporal_split
+from recsys_lib.evaluation import compare, judge, over_seeds
+from recsys_lib.language import TextEncoder, item_texts, static_vectors, unit, whiten
+from recsys_lib.models.scene_fusion import SceneFusion
+from recsys_lib.results import record
+
+SLICES = (("known", "known"), ("known", "new"), ("withheld", "all"))
+METRICS = ("ndcg10", "recall100", "pm_auc")
+
+
+def main() -> None:
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--seeds", type=int, default=3)
+    args.add_argument("--record", metavar="ID")
+    args = args.parse_args()
+    log = load("amazon-fkb")
+    split, texts, began = temporal_split(log), item_texts(log), time.perf_counter()
+    two = (TextEncoder().encode(texts), static_vectors(texts, sif=1e-3))
+    three = (*two, larger_reader(texts))
+    read = time.perf_counter() - began
+    vectors = {name: np.hstack([unit(whiten(x, axes)) for x in readers]) for name, readers, axes in (("two readers", two, 96), ("two readers, more axes", two, 144), ("three readers", three, 96))}
+    runs: dict[str, list] = {name: [] for name in vectors}
+    for seed in range(args.seeds):
+        for name, x in vectors.items():
+            runs[name].append(judge(SceneFusion(x, windows=WINDOWS, seed=seed).fit(split.train, split.until), split, name))
+            print(seed, name, {f"{p} × {i}": round(runs[name][-1].value(person=p, item=i), 5) for p, i in SLICES}, flush=True)
+    judged, figures = {name: over_seeds(run) for name, run in runs.items()}, {}
+    for name, ours in judged.items():
+        minus = {base: {f"{p} × {i}": {m: compare(ours, judged[base], m, p, i) for m in METRICS} for p, i in SLICES} for base in judged if base != name}
+        figures[name] = {"dimensions": vectors[name].shape[1], "slices": {f"{p} × {i}": ours.summary().loc[(p, i)].dropna().to_dict() for p, i in SLICES}, "minus": minus}
+    for metric in METRICS:
+        print(metric, {base: {s: (round(g[metric]["difference"], 5), round(g[metric]["low"], 5)) for s, g in gap.items()} for base, gap in figures["three readers"]["minus"].items()})
+    if args.record:
+        record(args.record, command=f"python -m benchmarks.larger_reader --seeds {args.seeds} --record {args.record}", metrics=figures, data="amazon-fkb", protocol=split.protocol, seeds=list(range(args.seeds)), seconds_reading=round(read))
+
+
+if __name__ == "__main__":
+    main()
