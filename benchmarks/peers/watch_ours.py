@@ -10,21 +10,16 @@ import numpy as np
 import peer
 from run_ours import log_of
 
-from recsys_lib.metrics import top_k
 from recsys_lib.models.sasrec import SASRec
+from recsys_lib.recommend import recommend
 
 
 def learn(task: peer.Task, seed: int, epoch: Callable[..., Any], **setting: Any) -> None:
     logs = lru_cache(log_of)
 
     def ten(asked: peer.Task) -> np.ndarray:
-        past, lists = logs(asked), []
-        seen = past.matrix()
-        for users in np.split(asked.ask_user, range(512, len(asked.ask_user), 512)):
-            scores = model.score(users, 0, past)
-            scores[seen[users].nonzero()] = -np.inf
-            lists.append(top_k(scores, 10))
-        return np.concatenate(lists)
+        blocks = np.split(asked.ask_user, range(512, len(asked.ask_user), 512))
+        return np.concatenate([recommend(model, users, 0, history=logs(asked)) for users in blocks])
 
     class Watched(SASRec):
         def _epoch(self, *given: Any) -> float:
@@ -35,5 +30,4 @@ def learn(task: peer.Task, seed: int, epoch: Callable[..., Any], **setting: Any)
     model.fit(log_of(task))
 
 
-if __name__ == "__main__":
-    peer.watch(learn, "torch")
+peer.watch(learn, "torch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,17 +22,17 @@ def dataset(task: peer.Task) -> Dataset:
 
 def learn(task: peer.Task, seed: int, epoch: Callable[..., Any], **setting: Any) -> None:
     seed_everything(seed, verbose=False)
-    events, model = dataset(task), SASRecModel(recommend_torch_device="cpu", **setting)
+    datasets, model = lru_cache(dataset), SASRecModel(recommend_torch_device="cpu", **setting)
 
     def ten(asked: peer.Task) -> np.ndarray:
-        shown = model.recommend(users=asked.ask_user, dataset=dataset(asked), k=10, filter_viewed=True)
+        shown = model.recommend(users=asked.ask_user, dataset=datasets(asked), k=10, filter_viewed=True)
         lists = np.full((len(asked.ask_user), 10), -1)
         lists[np.searchsorted(asked.ask_user, shown["user_id"]), shown["rank"] - 1] = shown["item_id"]
         return lists
 
     while True:
         with epoch(ten):
-            model.fit_partial(events, min_epochs=1, max_epochs=1)
+            model.fit_partial(datasets(task), min_epochs=1, max_epochs=1)
 
 
 peer.watch(learn, "RecTools")
