@@ -11,13 +11,11 @@ from __future__ import annotations
 import argparse
 import time
 
-import numpy as np
-
-from benchmarks.scene_fusion import WINDOWS
+from benchmarks.scene_fusion import WINDOWS, side_by_side
 from benchmarks.withheld import larger_reader
 from recsys_lib.data import load, temporal_split
 from recsys_lib.evaluation import compare, judge, over_seeds
-from recsys_lib.language import TextEncoder, item_texts, static_vectors, unit, whiten
+from recsys_lib.language import TextEncoder, item_texts, static_vectors
 from recsys_lib.models.scene_fusion import SceneFusion
 from recsys_lib.results import record
 
@@ -35,7 +33,7 @@ def main() -> None:
     two = (TextEncoder().encode(texts), static_vectors(texts, sif=1e-3))
     three = (*two, larger_reader(texts))
     read = time.perf_counter() - began
-    vectors = {name: np.hstack([unit(whiten(x, axes)) for x in readers]) for name, readers, axes in (("two readers", two, 96), ("two readers, more axes", two, 144), ("three readers", three, 96))}
+    vectors = {name: side_by_side(readers, axes) for name, readers, axes in (("two readers", two, 96), ("two readers, more axes", two, 144), ("three readers", three, 96))}
     runs: dict[str, list] = {name: [] for name in vectors}
     for seed in range(args.seeds):
         for name, x in vectors.items():

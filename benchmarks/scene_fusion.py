@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,6 +37,11 @@ UNTUNED = "untuned mix: prior + {} × item-kNN"
 WINDOWS = (3, 7, 14, 30, 60, 90, 180, 365)
 
 
+def side_by_side(readers: Sequence[np.ndarray], axes: int) -> np.ndarray:
+    """Text vectors of several readers, each whitened to ``axes`` numbers and of length 1: float32 [n_items, axes · readers]."""
+    return np.hstack([unit(whiten(x, axes)) for x in readers])
+
+
 def by_scene(ours: Judgement, bar: Judgement, names: list[str], person: str, item: str) -> dict[str, dict[str, float]]:
     """Paired NDCG@10 differences, scene by scene."""
     out = {}
@@ -55,7 +61,7 @@ def main() -> None:
     args = args.parse_args()
     log = load(args.data)
     split, texts = temporal_split(log), item_texts(log)
-    vectors = np.hstack([unit(whiten(x, args.axes)) for x in (TextEncoder().encode(texts), static_vectors(texts, sif=1e-3))])
+    vectors = side_by_side((TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)), args.axes)
     chosen = {name: settings(args.baselines, name) for name in load_result(args.baselines)["metrics"]}
     judged = {name: judge(build(name, chosen[name], {}, chosen).fit(split.train, split.until), split, name) for name in BARS}
     judged["popularity, 30 days"] = judge(Popularity(30).fit(split.train, split.until), split, "popularity, 30 days")

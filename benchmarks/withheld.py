@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.baselines import build, settings
+from benchmarks.scene_fusion import WINDOWS, side_by_side
 from recsys_lib.data import InteractionLog, load, temporal_split
 from recsys_lib.data.log import ITEM, SCENE, USER
 from recsys_lib.evaluation import Judgement, compare, judge
@@ -28,7 +29,6 @@ from recsys_lib.training import train
 from recsys_lib.transfer import asked as only
 
 WEIGHTS = (0.1, 0.25, 0.5, 1.0)
-WINDOWS = (3, 7, 14, 30, 60, 90, 180, 365)
 
 
 def co_consumed(log: InteractionLog, vectors: np.ndarray, until: int | None, epochs: int = 3) -> np.ndarray:
@@ -53,8 +53,8 @@ def co_consumed(log: InteractionLog, vectors: np.ndarray, until: int | None, epo
 class Uncorrected(SceneFusion):
     """Scene fusion whose negatives are drawn by popularity and not corrected: the loss no longer rewards what is popular."""
 
-    def _correction(self, chance: torch.Tensor) -> torch.Tensor:
-        return torch.zeros_like(chance)
+    def _correction(self, expected: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(expected)
 
 
 def larger_reader(texts: list[str]) -> np.ndarray:
@@ -78,7 +78,7 @@ def main() -> None:
     white = unit(whiten(raw, 128))
     scenes = log.items[SCENE].to_numpy()
     smol, static = larger_reader(texts), static_vectors(texts, sif=1e-3)
-    both, three = (np.hstack([unit(whiten(x, 96)) for x in readers]) for readers in ((raw, static), (raw, static, smol)))
+    both, three = (side_by_side(readers, 96) for readers in ((raw, static), (raw, static, smol)))
     attempts = {
         "text, whitened": lambda part: mean_of(white),
         "text, scene means subtracted": lambda part: mean_of(unit(whiten(centred(raw, scenes), 128))),

@@ -16,11 +16,11 @@ import numpy as np
 from benchmarks.baselines import settings
 from benchmarks.peers.__main__ import METRICS, SLICES, measured
 from benchmarks.peers.exchange import export
-from benchmarks.scene_fusion import WINDOWS
+from benchmarks.scene_fusion import WINDOWS, side_by_side
 from recsys_lib.data import load, temporal_split
 from recsys_lib.data.sources import cache_dir
 from recsys_lib.evaluation import compare, judge, over_seeds
-from recsys_lib.language import TextEncoder, item_texts, static_vectors, unit, whiten
+from recsys_lib.language import TextEncoder, item_texts, static_vectors
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
 from recsys_lib.models.scene_fusion import SceneFusion
@@ -40,7 +40,7 @@ def main() -> None:
     for name, m in peers.items():  # the same model as in its own run, whatever the machine
         print(name, judged[name].value(item="all"), "was", m["slices"]["known × all"]["ndcg10"], flush=True)
     chosen = load_result("06-amazon")["settings"]
-    vectors = np.hstack([unit(whiten(x, chosen["axes"])) for x in (TextEncoder().encode(texts), static_vectors(texts, sif=1e-3))])
+    vectors = side_by_side((TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)), chosen["axes"])
     knn, runs, seconds = ItemKNN(**settings("03-amazon", "item-kNN")).fit(split.train, split.until), {}, []
     for seed in range(args.seeds):
         began = time.process_time()

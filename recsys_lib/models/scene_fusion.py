@@ -225,13 +225,13 @@ class SceneFusion:
         prior = self.net.prior(features[codes], known[codes], scene)
         n, person = len(target), self.net.person(pools, scene)
         own = (person * h[:n]).sum(1) + prior[:n]
-        rest = person @ h[n:].T + (prior[n:] - self._correction(chance)[drawn - first])
+        rest = person @ h[n:].T + (prior[n:] - self._correction(self.negatives * chance[drawn - first] / chance.sum()))
         rest = rest.masked_fill(drawn == target[:, None], -torch.inf)
         return (torch.logaddexp(own, rest.logsumexp(1)) - own).mean()
 
-    def _correction(self, chance: torch.Tensor) -> torch.Tensor:
-        """What is taken off the score of a drawn item: log of how often it is expected among the negatives. float [items] → [items]."""
-        return torch.log(self.negatives * chance / chance.sum())
+    def _correction(self, expected: torch.Tensor) -> torch.Tensor:
+        """What is taken off the scores of the drawn items: the log of how often each is expected among the negatives, float [negatives]."""
+        return torch.log(expected)
 
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
         """Scores of all items of a scene: float32 [len(users), items in scene].
