@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import jupytext
+import matplotlib.pyplot as plt
 import pytest
 
 from tools import common
@@ -17,7 +18,15 @@ def test_the_pages_are_found():
     assert {"article_audited", "learner_guide"} <= {path.stem for path in PAGES}
 
 
+@pytest.fixture
+def figures_closed():
+    """What a page draws is closed after it."""
+    yield
+    plt.close("all")
+
+
 @each_page
+@pytest.mark.usefixtures("figures_closed")
 def test_a_page_runs_without_a_network(source, monkeypatch, capsys):
     def refuse(*_, **__):
         raise AssertionError(f"{source.name} asks the network")

@@ -10,7 +10,6 @@ from recsys_lib import plotting
 
 
 def test_a_slider_shows_one_picture_and_says_what_each_shows():
-    plt.close("all")  # a page that ran before may have left some open
     frames = {value: plotting.lines([0, 1], {"a": [0, len(value) + height]}).figure for height, value in enumerate(("1", "2", "<3"))}
     html = plotting.slider(frames, "Move a & b:", {value: f"a line that rises to {value}" for value in frames}, start="2").data
     images = re.findall(r"<img [^>]*>", html)
