@@ -3,8 +3,8 @@
     python -m benchmarks.peers.leave_one_out ours rectools --minutes 60 --record peers-leave-one-out
 
 The last rating of each person is the test and the one before it the validation, as in published tables; this leaks time, and stands here to be
-compared with them. Three of four ratings share their second with another rating of the same person. Published tables take the order of the file
-there, so this run does, too; ``transitions`` shows what that order is worth. Each system learns for so many minutes of one processor's time, an epoch
+compared with them. Three of four ratings share their second with another rating of the same person. A sort by time alone leaves those as the file has
+them, as published tables usually do, and so does this run; ``transitions`` shows what that order is worth. Each system learns for so many minutes of one processor's time, an epoch
 at a time, without the last two ratings; the epoch with the best NDCG@10 on the validation is judged on the test, with the validation rating added to
 the past that it reads. A system that has learned for those minutes with the same setting is not run again.
 """
@@ -35,7 +35,7 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "rectools": {"SASRec": {"n_factors": 64, "n_heads": 1, "session_max_len": 200, "batch_size": 32}},
 }
 """The same sizes for both, small enough for a processor; all else, the full softmax among it, is each library's default. RecTools' own sizes (256
-dimensions, 4 heads, batches of 128) get through a tenth of the epochs they need in this time."""
+dimensions, 4 heads, batches of 128) are for a GPU and were not measured."""
 METRICS = ("ndcg10", "recall10")
 
 

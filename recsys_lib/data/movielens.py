@@ -27,8 +27,8 @@ OCCUPATIONS = (
 def load(name: str = "movielens-1m") -> InteractionLog:
     """Load ``movielens-1m`` (6,040 people, 3,706 rated films, 1,000,209 ratings) or ``movielens-100k`` (943, 1,682, 100,000).
 
-    Events carry ``rating`` (float32, 1 … 5), time in seconds, and ``place``, the row in the source's file (int32). Items carry ``title`` with the year in brackets,
-    ``categories`` (genres) and ``year``. Users carry ``age`` (1M: the lower end of an age band), ``gender`` and ``occupation``.
+    Events carry ``rating`` (float32, 1 … 5), time in seconds, and ``place``, the row in the source's file (int32). Items carry ``title``
+    with the year in brackets, ``categories`` (genres) and ``year``. Users carry ``age`` (1M: the lower end of an age band), ``gender`` and ``occupation``.
     ``movielens-100k`` has these extras:
 
     - ``triples``: ``head``, ``relation``, ``tail`` (int32 codes), 91,631 facts of Freebase about films, people, genres, …
