@@ -5,7 +5,7 @@
     python -m benchmarks.growth --record growth --again "exact search"       measure once more; the earlier figures stand beside it as ``before``
 
 Every point is a process of its own on one thread. Seconds are the processor's; memory is the most that the process held while it worked, above what it held
-before (Linux). Loading the data is not counted. The slope is a least-squares line through the logarithms of the three largest sizes; memory below 4 MiB is not
+before (Linux; where a container does not let that be measured, the record has null). Loading the data is not counted. The slope is a least-squares line through the logarithms of the three largest sizes; memory below 4 MiB is not
 fitted. A size whose time, going on at the slope so far, or at the least that the arithmetic asks for, would pass ``--limit`` seconds is left out, and so are all above it; the record names them.
 
 The worlds are SceneWorld's: 2,000 items a scene where it is the events that grow, 316,228 events where it is the items, and a person for every 20 events. Here each
@@ -193,21 +193,30 @@ STAGES = {
 }
 
 
-def point(stage: str, size: tuple[int, ...]) -> dict[str, float]:
-    """Prepare, measure, and say so: size, seconds, gb above before_gb. Run in a process of its own."""
+def set_peak_back() -> bool:
+    """Let the peak of this process' memory count from here on. False where the machine does not do so: Linux does, some containers do not."""
+    held = np.ones(16 * 2**20, np.uint8)
+    high = peak_gb()
+    del held
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return peak_gb() < high - 8 / 1024
+
+
+def point(stage: str, size: tuple[int, ...]) -> dict[str, float | None]:
+    """Prepare, measure, and say so: size, seconds, gb above before_gb (None where the peak cannot be set back). Run in a process of its own."""
     drawn, work = STAGES[stage].prepare(*size)
     gc.collect()
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
+    counts = set_peak_back()
     before, began = peak_gb(), time.process_time()
     kept = work()
     seconds = time.process_time() - began
-    return {"size": drawn, "seconds": seconds, "gb": peak_gb() - before, "before_gb": before, "holds": kept is not None}
+    return {"size": drawn, "seconds": seconds, "gb": peak_gb() - before if counts else None, "before_gb": before, "holds": kept is not None}
 
 
-def slope(sizes: Sequence[float], values: Sequence[float], last: int = 3, least: float = 0.0) -> float | None:
+def slope(sizes: Sequence[float], values: Sequence[float | None], last: int = 3, least: float = 0.0) -> float | None:
     """Of the line through the logarithms of the ``last`` largest sizes, among those whose value is above ``least``; None with fewer than three."""
-    there = [(s, v) for s, v in zip(sizes, values, strict=True) if v > least][-last:]
+    there = [(s, v) for s, v in zip(sizes, values, strict=True) if v is not None and v > least][-last:]
     return float(np.polyfit(*np.log(np.array(there)).T, 1)[0]) if len(there) >= 3 else None
 
 
