@@ -15,7 +15,7 @@ from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.models.bpr import BPRMF
 from recsys_lib.models.full_softmax import full_softmax
 from recsys_lib.models.histories import Histories
-from recsys_lib.models.sasrec import Net, SASRec
+from recsys_lib.models.sasrec import Dropout, Net, SASRec
 from recsys_lib.models.textknn import TextKNN
 from recsys_lib.models.validation import ndcg10
 
@@ -290,3 +290,41 @@ def test_full_softmax_is_cross_entropy_whatever_fits_in_a_slice(n, rows):
 def test_full_softmax_survives_huge_logits():
     loss = full_softmax(torch.tensor([[1e4]]), torch.tensor([[1.0], [-1.0]]), torch.zeros(2), torch.tensor([1]))
     assert loss.item() == pytest.approx(2e4)
+
+
+def test_full_softmax_under_autocast_is_near_and_gives_float32_gradients():
+    torch.manual_seed(0)
+    state, weight, bias, target = torch.randn(300, 32), torch.randn(50, 32) / 4, torch.randn(50), torch.randint(0, 50, (300,))
+    found = []
+    for amp in (False, True):
+        leaves = [x.clone().requires_grad_() for x in (state, weight, bias)]
+        with torch.autocast("cpu", torch.bfloat16, enabled=amp):
+            loss = full_softmax(*leaves, target, rows=64)
+        loss.backward()
+        found.append([loss.detach(), *(x.grad for x in leaves)])
+    for exact, near in zip(*found, strict=True):
+        assert near.dtype == torch.float32 and not torch.equal(exact, near)
+        assert (exact - near).norm() < 0.01 * exact.norm()
+
+
+def test_a_mask_of_random_bytes_keeps_the_share_and_the_mean():
+    torch.manual_seed(0)
+    drop, x = Dropout(0.3), torch.ones(1000, 999, requires_grad=True)
+    y = drop(x)
+    kept = y.detach()
+    assert float((kept == 0).float().mean()) == pytest.approx(0.3, abs=0.003) and float(kept.mean()) == pytest.approx(1, abs=0.005)
+    by_byte = (kept.ravel()[: 8 * (y.numel() // 8)].view(-1, 8) == 0).float().mean(0)  # each of the eight bytes of a draw drops as often
+    assert torch.allclose(by_byte, torch.full((8,), 0.3), atol=0.005)
+    y.sum().backward()
+    assert torch.equal(x.grad, kept)
+    torch.manual_seed(0)
+    assert torch.equal(drop(x), kept) and drop.eval()(x) is x and Dropout(0.0)(x) is x
+    assert drop.train()(torch.ones(3, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+def test_sasrec_learns_the_same_in_mixed_precision():
+    rows = [(u, (u + k) % 12, k) for u in range(60) for k in range(6)]
+    full, mixed = (SASRec(16, blocks=1, epochs=10, lr=1e-2, dropout=0.0, batch=16, amp=amp).fit(make_log(rows, (12,), time_kind="order")) for amp in (False, True))
+    losses = [[e["loss"] for e in m.epochs_log] for m in (full, mixed)]
+    assert losses[0] != losses[1] and losses[1] == pytest.approx(losses[0], rel=0.05) and losses[1][-1] < 0.5 * losses[1][0]
+    assert next(mixed.net.parameters()).dtype == torch.float32
