@@ -27,6 +27,8 @@ def grid(**options: list) -> tuple[dict[str, Any], ...]:
 
 NEIGHBOURS = [20, 50, 100, 200, 500, 1000]
 RIDGES = [20, 50, 100, 200, 500, 1000]
+SEQUENCES: dict[str, list] = {"n_factors": [64], "n_heads": [1], "session_max_len": [50], "epochs": [5, 10, 15]}
+"""Of a size with our SASRec; RecTools' own (256, 4 and 100) are for a GPU, and its three epochs for its examples."""
 
 PLANS: dict[str, dict[str, Plan]] = {
     "ours": {
@@ -51,6 +53,20 @@ PLANS: dict[str, dict[str, Plan]] = {
     "cornac": {
         "BPR": Plan("BPR-MF", grid(k=[64], max_iter=[100], learning_rate=[0.01, 0.05], lambda_reg=[0.003, 0.01, 0.03]), seeded=True),
         "EASE": Plan("EASE", grid(lamb=RIDGES, posB=[True, False], most=[12_000])),
+    },
+    "rectools": {
+        "EASE": Plan("EASE", grid(regularization=RIDGES, most=[12_000])),
+        "SASRec": Plan("SASRec", grid(**SEQUENCES), seeded=True),
+        "eSASRec": Plan("SASRec", grid(n_negatives=[256], **SEQUENCES), seeded=True),
+    },
+    "recbole": {
+        "item-kNN": Plan("item-kNN", grid(k=NEIGHBOURS, shrink=[0.0, 50.0])),
+        "EASE": Plan("EASE", grid(reg_weight=RIDGES, most=[12_000])),
+        "BPR": Plan("BPR-MF", grid(embedding_size=[64], learning_rate=[5e-4, 1e-3, 5e-3], epochs=[20, 60]), seeded=True),
+    },
+    "torch-rechub": {
+        "MMoE": Plan(None, grid(factors=[16], dropout=[0.0, 0.2], epochs=[5, 15]), seeded=True),
+        "PLE": Plan(None, grid(factors=[16], dropout=[0.0, 0.2], epochs=[5, 15]), seeded=True),
     },
 }
 """By library and model."""

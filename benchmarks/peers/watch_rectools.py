@@ -14,10 +14,10 @@ from rectools.dataset import Dataset
 from rectools.models import SASRecModel
 
 
-def dataset(task: peer.Task) -> Dataset:
-    """The events in RecTools' own structure; a code is its own name, and time its own unit."""
-    when = pd.to_datetime(task.time, unit="s")
-    return Dataset.construct(pd.DataFrame({"user_id": task.user, "item_id": task.item, "weight": 1.0, "datetime": when}))
+def dataset(task: peer.Task, items: np.ndarray | None = None) -> Dataset:
+    """The events, of some ``items`` or of all, in RecTools' own structure; a code is its own name, and time its own unit."""
+    events = pd.DataFrame({"user_id": task.user, "item_id": task.item, "weight": 1.0, "datetime": pd.to_datetime(task.time, unit="s")})
+    return Dataset.construct(events if items is None else events[np.isin(task.item, items)])
 
 
 def learn(task: peer.Task, seed: int, epoch: Callable[..., Any], **setting: Any) -> None:
@@ -35,4 +35,5 @@ def learn(task: peer.Task, seed: int, epoch: Callable[..., Any], **setting: Any)
             model.fit_partial(datasets(task), min_epochs=1, max_epochs=1)
 
 
-peer.watch(learn, "RecTools")
+if __name__ == "__main__":
+    peer.watch(learn, "RecTools")
