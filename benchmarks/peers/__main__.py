@@ -5,7 +5,8 @@
 Each library is installed in an environment of its own the first time (``$RECSYS_CACHE/peers/<name>``, from ``<name>.txt`` here). A model may try the
 settings of ``plans.py``; the one with the highest NDCG@10 over all pairs of ``split.validation()`` is fitted again on training and judged after T.
 Ours take the settings that the recorded run of :mod:`benchmarks.baselines` chose in the same way, where it knows them. Each is compared with
-ours of the same name, once both have been judged. The record is written after each model, and a run that was stopped goes on where it was.
+ours of the same name, once both have been judged. The record is written after each model, and a run that was stopped goes on where it was; ours are fitted
+again where their values are not at hand, as on another machine.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def main() -> None:
     for peer in args.peers:
         for model, plan in PLANS[peer].items():
             name = f"{peer}: {model}"
-            if name in figures or (args.only and model not in args.only):
+            there = name in figures and (peer != "ours" or (work / "judged" / f"{name}.parquet").is_file())
+            if there or (args.only and model not in args.only):
                 continue
             print(name, flush=True)
             if peer == "ours" and model == plan.ours:
