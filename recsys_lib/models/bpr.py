@@ -16,7 +16,8 @@ class BPRMF:
 
     For each event (u, i) an item j is drawn uniformly from *i's scene*, again where u has it too (at most five times), and
     -log σ(score(u, i) - score(u, j)) goes down by stochastic gradient descent, the update of the paper, in mini-batches:
-    the gradients of a batch are summed, so ``lr`` keeps its meaning for one pair.
+    the gradients of a batch are summed, so ``lr`` keeps its meaning for one pair. The step shrinks from ``lr`` to nothing, epoch by epoch, so that the
+    last draws of j no longer move what all of them together have taught.
 
     A person has one vector for all scenes. People without training events have the zero vector, so they get the item
     biases, a learned popularity. With ``history`` given the people are taken as unknown, whatever their codes, and get the
@@ -24,7 +25,7 @@ class BPRMF:
 
     Args:
         dim: length of the vectors.
-        lr: step size. reg: L2 weight on the vectors and biases of a pair. epochs: passes over the events.
+        lr: step size at first. reg: L2 weight on the vectors and biases of a pair. epochs: passes over the events.
         batch: events a mini-batch. seed: everything random follows from it.
 
     Attributes:
@@ -62,6 +63,7 @@ class BPRMF:
         b = torch.zeros(log.n_items)
         self.losses = []
         for epoch in tqdm(range(self.epochs), desc="BPR-MF", unit="epoch", disable=not show_progress):
+            step = self.lr * (1 - epoch / self.epochs)
             other, total = self._negatives(user, first, size, taken, log.n_items, random), 0.0
             for pick in torch.randperm(len(user), generator=random).split(self.batch):
                 u, i, j = user[pick], item[pick], other[pick]
@@ -69,11 +71,11 @@ class BPRMF:
                 gap = (pu * (qi - qj)).sum(1) + b[i] - b[j]
                 total += float(-torch.nn.functional.logsigmoid(gap).sum())
                 pull = torch.sigmoid(-gap)[:, None]  # how wrong the order is: 1 fully, 0 not at all
-                p.index_add_(0, u, pull * (qi - qj) - self.reg * pu, alpha=self.lr)
-                q.index_add_(0, i, pull * pu - self.reg * qi, alpha=self.lr)
-                q.index_add_(0, j, -pull * pu - self.reg * qj, alpha=self.lr)
-                b.index_add_(0, i, pull[:, 0] - self.reg * b[i], alpha=self.lr)
-                b.index_add_(0, j, -pull[:, 0] - self.reg * b[j], alpha=self.lr)
+                p.index_add_(0, u, pull * (qi - qj) - self.reg * pu, alpha=step)
+                q.index_add_(0, i, pull * pu - self.reg * qi, alpha=step)
+                q.index_add_(0, j, -pull * pu - self.reg * qj, alpha=step)
+                b.index_add_(0, i, pull[:, 0] - self.reg * b[i], alpha=step)
+                b.index_add_(0, j, -pull[:, 0] - self.reg * b[j], alpha=step)
             self.losses.append(total / len(user))
             if not np.isfinite(self.losses[-1]):
                 raise RecsysError(f"BPR-MF: the loss of epoch {epoch + 1} is {self.losses[-1]}; lr={self.lr} is probably too large for batch={self.batch}.")
