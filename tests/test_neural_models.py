@@ -127,6 +127,18 @@ def test_bpr_finds_planted_blocks():
     assert not np.array_equal(BPRMF(8, epochs=40, batch=64, seed=4).fit(log).things, model.things)
 
 
+def test_bpr_takes_smaller_steps_to_the_end(monkeypatch):
+    steps, add = [], torch.Tensor.index_add_
+
+    def watched(self, *given, alpha):
+        steps.append(alpha)
+        return add(self, *given, alpha=alpha)
+
+    monkeypatch.setattr(torch.Tensor, "index_add_", watched)
+    BPRMF(4, lr=0.1, epochs=4, batch=10_000).fit(blocks_log()[0])
+    assert sorted(set(steps), reverse=True) == pytest.approx([0.1, 0.075, 0.05, 0.025]) and steps == sorted(steps, reverse=True)
+
+
 def test_bpr_negatives_are_of_the_same_scene_and_not_chosen():
     log, _ = blocks_log()
     user, item = (torch.tensor(log.events[c].to_numpy(np.int64)) for c in ("user", "item"))
