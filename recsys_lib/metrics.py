@@ -6,6 +6,7 @@ The definitions are the evaluation contract's (the book's notation page). Positi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -22,6 +23,24 @@ def ndcg(ranks: np.ndarray, k: int = 10) -> float:
 def _gains(k: int) -> np.ndarray:
     """What a hit on each of the first k places earns: float64 [k]."""
     return 1 / np.log2(np.arange(2, k + 2))
+
+
+def list_ndcg(lists: np.ndarray, positives: Sequence[np.ndarray]) -> np.ndarray:
+    """NDCG@k of lists of k places: what is not in its list has some rank of k or more, so a list's figure needs no other rank.
+
+    Args:
+        lists: item codes, best first: int64 [rows, k]; -1 for no item. positives: the item codes to find of each row; one at least.
+
+    Returns:
+        float64 [rows].
+    """
+    size, gains = np.array([len(p) for p in positives]), _gains(lists.shape[1])
+    wanted = np.concatenate(positives)
+    width = 1 + max(lists.max(), wanted.max())
+    sought = np.sort(np.repeat(np.arange(len(size)), size) * width + wanted)
+    shown = lists + np.arange(len(size))[:, None] * width
+    hit = (lists >= 0) & (sought[np.minimum(np.searchsorted(sought, shown), len(sought) - 1)] == shown)
+    return hit @ gains / np.cumsum(gains)[np.minimum(size, len(gains)) - 1]
 
 
 def recall(ranks: np.ndarray, k: int) -> float:
@@ -76,10 +95,13 @@ def top_k(x: np.ndarray, k: int) -> np.ndarray:
     best = np.full((len(x), k), -1)
     if x.shape[1] == 0:
         return best
-    edge = torch.from_numpy(x).topk(min(k, x.shape[1])).values[:, -1].numpy()  # the k-th score; which of its equals comes first is for us to say
-    for row, e, to in zip(x, edge, best, strict=True):
-        above = np.flatnonzero(row > e)
-        above = above[np.argsort(-row[above], kind="stable")]
-        level = np.flatnonzero(row == e)[: k - len(above)] if e > -np.inf else above[:0]
-        to[: len(above) + len(level)] = np.concatenate([above, level])
+    value, place = (part.numpy() for part in torch.from_numpy(x).topk(min(k + 1, x.shape[1])))
+    there = min(k, x.shape[1])
+    best[:, :there] = np.where(value[:, :there] > -np.inf, place[:, :there], -1)
+    edge = value[:, there - 1]
+    for row in np.flatnonzero(((value[:, 1:] == value[:, :-1]) & (value[:, 1:] > -np.inf)).any(1)):  # which of equals comes first is for us to say
+        above = np.flatnonzero(x[row] > edge[row])
+        above = above[np.argsort(-x[row, above], kind="stable")]
+        level = np.flatnonzero(x[row] == edge[row])[: k - len(above)] if edge[row] > -np.inf else above[:0]
+        best[row, : len(above) + len(level)] = np.concatenate([above, level])
     return best

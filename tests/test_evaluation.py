@@ -10,7 +10,7 @@ from recsys_lib.data import temporal_split
 from recsys_lib.data.splits import hash64
 from recsys_lib.errors import BadData
 from recsys_lib.evaluation import compare, judge, scoreboard
-from recsys_lib.metrics import matched_auc, ndcg, rank_of, recall, top_k
+from recsys_lib.metrics import list_ndcg, matched_auc, ndcg, rank_of, recall, top_k
 from recsys_lib.models.validation import ndcg10
 from tests.test_splits import make_log
 
@@ -89,11 +89,30 @@ def test_ranks_lists_and_auc_agree_with_sorting(values, data):
     chosen = np.array(data.draw(st.lists(st.integers(0, len(x) - 1), min_size=1, max_size=12, unique=True)))
     order = np.argsort(-x, kind="stable")
     assert rank_of(x, chosen).tolist() == [int(np.flatnonzero(order == j)[0]) for j in chosen]
-    assert top_k(x[None], 5)[0].tolist() == (order[:5].tolist() + [-1] * 5)[:5]
     free = np.ones(len(x), bool)
     free[chosen] = False
     auc = matched_auc(x, chosen, free, np.zeros(len(x), int), {0: np.arange(len(x))})
     assert np.isnan(auc).all() if not free.any() else ((auc >= 0) & (auc <= 1)).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_the_first_k_of_each_row_agree_with_sorting(data):
+    n, levels = data.draw(st.integers(1, 30)), data.draw(st.sampled_from([3, 10_000]))
+    x = np.array(data.draw(st.lists(st.lists(st.integers(0, levels), min_size=n, max_size=n), min_size=1, max_size=6)), np.float32)
+    x[x == 0] = -np.inf
+    for row, best in zip(x, top_k(x, 5), strict=True):
+        order = [j for j in np.argsort(-row, kind="stable").tolist() if row[j] > -np.inf]
+        assert best.tolist() == (order[:5] + [-1] * 5)[:5]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.permutations(range(15)), st.integers(0, 10), st.lists(st.integers(0, 14), min_size=1, unique=True)), min_size=1, max_size=8))
+def test_the_ndcg_of_lists_is_that_of_ranks(rows):
+    """A row: an order of all items, how many of the first ten are listed, and what is sought."""
+    lists = np.array([[item if place < shown else -1 for place, item in enumerate(order[:10])] for order, shown, _ in rows])
+    ranks = [np.array([r if (r := order.index(item)) < shown else 10 for item in sought]) for order, shown, sought in rows]
+    assert list_ndcg(lists, [np.array(sought) for *_, sought in rows]) == pytest.approx([ndcg(r) for r in ranks], abs=1e-12)
 
 
 RANKS = st.lists(st.integers(0, 150), min_size=1, max_size=20, unique=True).map(np.array)

@@ -52,6 +52,17 @@ def test_leave_one_out_asks_the_last_event(rows):
         assert len(positives) == 1 and own[own.item == positives[0]].time.item() == own.time.max()
 
 
+@settings(max_examples=40, deadline=None)
+@given(LOGS, st.lists(st.integers(0, 8), unique=True))
+def test_leave_one_out_of_some_people_trains_on_the_others_whole(rows, chosen):
+    log = make_log(rows)
+    chosen = np.array([c for c in chosen if c < log.n_users], int)
+    whole, some = leave_one_out(log), leave_one_out(log, chosen)
+    asked = whole.pairs.user.isin(chosen)
+    assert some.pairs.user.tolist() == whole.pairs.user[asked].tolist()
+    assert keys(some.train.events) == keys(log.events) - {key for key in keys(log.events) - keys(whole.train.events) if key[0] in chosen}
+
+
 SPLITS = {"temporal": temporal_split, "held out": lambda log: held_out_scene(log, "b"), "leave one out": leave_one_out, "hashed": source_split}
 
 

@@ -26,7 +26,7 @@ def learn(task: peer.Task, seed: int, epoch: Callable[..., Any], **setting: Any)
             with epoch(ten):
                 return super()._epoch(*given)
 
-    model = Watched(seed=seed, device="cpu", epochs=1_000, **setting)
+    model = Watched(seed=seed, device="cpu", **{"epochs": 1_000, **setting})
     model.fit(log_of(task))
 
 

@@ -124,10 +124,11 @@ def held_out_scene(log: InteractionLog, scene: int | str, quantile: float = 0.8)
     return _make(log, train[train[SCENE] != code], test, base.until, f"held-out scene: {log.scenes['name'][code]}")
 
 
-def leave_one_out(log: InteractionLog) -> Split:
+def leave_one_out(log: InteractionLog, users: np.ndarray | None = None) -> Split:
     """Each person's last event is the test; ties of time are broken by a hash of the item. Leaks time, and says so.
 
-    Its ``validation()`` takes the last event before that one. People with fewer than 3 events are only trained on.
+    Its ``validation()`` takes the last event before that one. People with fewer than 3 events are only trained on; so are
+    all but ``users`` (int codes), where these are given.
 
     Raises:
         BadData: the log knows no order of events.
@@ -137,6 +138,8 @@ def leave_one_out(log: InteractionLog) -> Split:
     events = log.events[log.events[TIME] != UNDATED]
     order = events.assign(tie=hash64(events[ITEM])).sort_values([USER, TIME, "tie"], kind="stable").drop(columns="tie")
     last = ~order[USER].duplicated(keep="last") & (order.groupby(USER)[USER].transform("size") >= 3)
+    if users is not None:
+        last &= order[USER].isin(users)
     return _make(log, order[~last], order[last], None, "leave-one-out (leaks time: others' later events are in training)")
 
 

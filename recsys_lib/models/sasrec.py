@@ -106,7 +106,8 @@ class SASRec:
     Args:
         dim, blocks, heads, dropout: of the network; attention weights are not dropped. max_len: events a history.
         loss, negatives, alpha: see above. per_scene: False lets all scenes' items compete in the loss.
-        lr: step size of Adam. batch: people a step. epochs: passes (at most, with validation).
+        lr: step size of Adam. decay: the step size falls linearly to zero over ``epochs``. batch: people a step.
+        epochs: passes (at most, with validation).
         patience: epochs without a better validation NDCG@10 before stopping. seed: everything random follows from it.
         device: ``None`` takes the GPU if there is one. amp: matrix products of training in bfloat16, for devices that multiply it faster.
 
@@ -118,7 +119,7 @@ class SASRec:
     def __init__(
         self, dim: int = 64, blocks: int = 2, heads: int = 1, max_len: int = 50, loss: str = "softmax", negatives: int = 512,
         alpha: float = 0.5, per_scene: bool = True, dropout: float = 0.2, lr: float = 1e-3, batch: int = 128, epochs: int = 20,
-        patience: int = 3, seed: int = 0, device: str | None = None, amp: bool = False,
+        patience: int = 3, seed: int = 0, device: str | None = None, amp: bool = False, decay: bool = False,
     ) -> None:  # fmt: skip
         if loss not in ("softmax", "sampled"):
             raise BadData(f"loss is {loss!r}; use 'softmax' or 'sampled'.")
@@ -126,7 +127,7 @@ class SASRec:
             raise BadData(f"dim={dim} must be a multiple of heads={heads}, and every size, lr and epochs positive.")
         self.dim, self.blocks, self.heads, self.max_len, self.loss, self.negatives = dim, blocks, heads, max_len, loss, negatives
         self.alpha, self.per_scene, self.dropout, self.lr, self.batch, self.epochs = alpha, per_scene, dropout, lr, batch, epochs
-        self.patience, self.seed, self.amp = patience, seed, amp
+        self.patience, self.seed, self.amp, self.decay = patience, seed, amp, decay
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def fit(self, log: InteractionLog, until: int | None = None, validation: object | None = None, show_progress: bool = False) -> SASRec:
@@ -156,6 +157,8 @@ class SASRec:
             optimizer = torch.optim.Adam(self.net.parameters(), lr=self.lr, fused=True)
             for epoch in tqdm(range(1, self.epochs + 1), desc="SASRec", unit="epoch", disable=not show_progress):
                 began = time.perf_counter()
+                if self.decay:
+                    optimizer.param_groups[0]["lr"] = self.lr * (1 - (epoch - 1) / self.epochs)
                 fact = {"epoch": epoch, "loss": self._epoch(people, optimizer, random, epoch), "seconds": time.perf_counter() - began}
                 self.epochs_log.append(fact)
                 self.best_epoch = epoch

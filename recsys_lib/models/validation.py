@@ -8,7 +8,7 @@ import numpy as np
 
 from recsys_lib.data.log import SCENE, USER
 from recsys_lib.data.splits import Split, tie_order
-from recsys_lib.metrics import ndcg, top_k
+from recsys_lib.metrics import list_ndcg, top_k
 
 
 def ndcg10(model: Any, split: Split, most: int = 2000, seed: int = 0) -> float:
@@ -23,21 +23,15 @@ def ndcg10(model: Any, split: Split, most: int = 2000, seed: int = 0) -> float:
     """
     pick = np.sort(np.random.default_rng(seed).permutation(len(split.pairs))[:most])
     user, scene = (split.pairs[column].to_numpy()[pick] for column in (USER, SCENE))
-    seen, means = split.train.matrix(), []
+    means = []
     for s in np.unique(scene):
         items, here = split.train.scene_items(s), scene == s
         order = tie_order(items)
         scores = np.array(model.score(user[here], s))
-        for row, u in zip(scores, user[here], strict=True):
-            gone = seen.indices[seen.indptr[u] : seen.indptr[u + 1]] - items[0]
-            row[gone[(gone >= 0) & (gone < len(row))]] = -np.inf
+        row, gone = split.train.items_of(user[here])
+        inside = (gone >= items[0]) & (gone <= items[-1])
+        scores[row[inside], gone[inside] - items[0]] = -np.inf
         best = top_k(np.take(scores, order, axis=1), 10)
         lists = np.where(best < 0, -1, items[order[best]])
-        values = []
-        for shown, k in zip(lists, pick[here], strict=True):
-            places = np.full(len(split.positives[k]), 10)  # a positive outside the list has some rank of 10 or more
-            hits = np.flatnonzero(np.isin(shown, split.positives[k]))
-            places[: len(hits)] = hits
-            values.append(ndcg(places))
-        means.append(np.mean(values))
+        means.append(list_ndcg(lists, [split.positives[k] for k in pick[here]]).mean())
     return float(np.mean(means))
