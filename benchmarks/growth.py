@@ -19,7 +19,6 @@ import argparse
 import gc
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -35,7 +34,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.peers.environment import THREADS
-from benchmarks.peers.peer import peak_gb
+from benchmarks.peers.peer import peak_gb, status_gb
 from recsys_lib.data import InteractionLog, load, temporal_split
 from recsys_lib.data.sceneworld import make_world
 from recsys_lib.data.sources import cache_dir
@@ -198,9 +197,8 @@ def set_peak_back() -> bool:
     """Let the peak of this process' memory count from here on. False where the machine does not do so: Linux does, some containers do not."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    status = Path("/proc/self/status")
-    found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
-    return bool(found) and peak_gb() < int(found[1]) / 2**20 + 4 / 1024
+    now = status_gb("VmRSS")
+    return now is not None and peak_gb() < now + 4 / 1024
 
 
 def point(stage: str, size: tuple[int, ...]) -> dict[str, float | None]:

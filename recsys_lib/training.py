@@ -81,7 +81,7 @@ def train(
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}]
     stepper = (optimizer or partial(torch.optim.AdamW, fused=True))([group for group in groups if group["params"]], lr=lr)
     schedule_of = schedule or (lambda progress: step_size(progress, warmup))
-    amp = amp and _has_bfloat16(device)
+    amp = amp and has_bfloat16(device)
     settings = {"epochs": epochs, "lr": lr, "weight_decay": weight_decay, "no_decay": list(no_decay), "warmup": warmup, "seed": seed, "amp": amp}
     settings |= {"validated": validate is not None, "patience": patience, "optimizer": type(stepper).__name__, "clip": clip}
     settings["schedule"] = [round(schedule_of(k / 8), 9) for k in range(8)]
@@ -169,7 +169,7 @@ def step_size(progress: float, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / max(1e-9, 1 - warmup)))
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: torch.device) -> bool:
     """False, after a warning, on a GPU that would only emulate bfloat16 (older than NVIDIA's Ampere)."""
     slow = device.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device) < (8, 0)
     if slow:

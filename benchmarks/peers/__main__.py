@@ -5,7 +5,7 @@
 Each library is installed in an environment of its own the first time (``$RECSYS_CACHE/peers/<name>``, from ``<name>.txt`` here). A model may try the
 settings of ``plans.py``; the one with the highest NDCG@10 over all pairs of ``split.validation()`` is fitted again on training and judged after T.
 Ours take the settings that the recorded run of :mod:`benchmarks.baselines` chose in the same way, where it knows them. Each is compared with
-ours of the same name, once both have been judged. The record is written after each model, and a run that was stopped goes on where it was; ours are fitted
+ours of the same name, once both have been judged. Of ``music-1m`` 6,000 questions are drawn by chance. The record is written after each model, and a run that was stopped goes on where it was; ours are fitted
 again where their values are not at hand, as on another machine.
 """
 
@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.baselines import settings
@@ -28,7 +30,7 @@ from recsys_lib.evaluation import Judgement, compare, judge, over_seeds
 from recsys_lib.models.validation import ndcg10
 from recsys_lib.results import record, so_far
 
-BASELINES = {"movielens-1m": "03-movielens", "amazon-fkb": "03-amazon"}
+BASELINES = {"movielens-1m": "03-movielens", "amazon-fkb": "03-amazon", "music-1m": None}
 SLICES = [("known", "all"), ("known", "known"), ("known", "new"), ("withheld", "all")]
 METRICS = ("ndcg10", "recall100")
 
@@ -41,6 +43,12 @@ def tune(peer: str, model: str, plan: Plan, trial: Split, work: Path) -> list[tu
         tried.append((ndcg10(Scores(work / "scores", trial), trial, most=len(trial.pairs)), setting, facts["seconds_fit"]))
         print(f"  {tried[-1][0]:.5f} {setting} {facts['seconds_fit']:.1f} s", flush=True)
     return tried
+
+
+def drawn(split: Split, most: int = 6_000) -> Split:
+    """The same training and ``most`` of its questions, drawn by chance."""
+    pick = np.sort(np.random.default_rng(0).permutation(len(split.pairs))[:most])
+    return replace(split, pairs=split.pairs.iloc[pick].reset_index(drop=True), positives=[split.positives[k] for k in pick])
 
 
 def kept(judgement: Judgement, path: Path) -> None:
@@ -83,8 +91,11 @@ def main() -> None:
     args.add_argument("--only", nargs="*", help="models, by name; all of them if left out")
     args.add_argument("--record", metavar="ID", required=True)
     args = args.parse_args()
-    work, figures, split = cache_dir() / "peers" / args.data, so_far(args.record), temporal_split(load(args.data))
+    work, figures = cache_dir() / "peers" / args.data, so_far(args.record)
+    split = temporal_split(load("sceneworld", preset="music-1m") if args.data == "music-1m" else load(args.data))
     trial = split.validation()
+    if args.data == "music-1m":
+        split, trial = drawn(split), drawn(trial)
     export(split, work / "test.npz")
     export(trial, work / "validation.npz")
     for peer in args.peers:
@@ -94,8 +105,9 @@ def main() -> None:
             if there or (args.only and model not in args.only):
                 continue
             print(name, flush=True)
-            if peer == "ours" and model == plan.ours:
-                chosen, tuning = settings(BASELINES[args.data], model), {"settings_from": BASELINES[args.data]}
+            baseline = BASELINES[args.data]
+            if baseline and peer == "ours" and model == plan.ours:
+                chosen, tuning = settings(baseline, model), {"settings_from": baseline}
             else:
                 tried = tune(peer, model, plan, trial, work)
                 best, chosen, _ = max(tried, key=lambda x: x[0])

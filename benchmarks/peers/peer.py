@@ -73,11 +73,16 @@ def linear(past: sp.csr_matrix, items: np.ndarray, weight: np.ndarray) -> Score:
     return score
 
 
+def status_gb(field: str) -> float | None:
+    """What Linux says of this process' memory under this name, GiB; None elsewhere."""
+    status = Path("/proc/self/status")
+    found = re.search(rf"{field}:\s+(\d+)", status.read_text()) if status.exists() else None
+    return int(found[1]) / 2**20 if found else None
+
+
 def peak_gb() -> float:
     """Most memory this process has held so far, GiB. Linux counts it from the start of the program; ``getrusage`` also counts the parent's."""
-    status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None
-    return int(found[1]) / 2**20 if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (30 if sys.platform == "darwin" else 20)
+    return status_gb("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (30 if sys.platform == "darwin" else 20)
 
 
 def ask(score: Score, task: Task, out: Path, block: int = 512) -> None:

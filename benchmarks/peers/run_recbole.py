@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,7 @@ from recbole.utils import get_model, get_trainer, init_seed
 def trained(name: str, task: peer.Task, items: np.ndarray, seed: int, **setting: float) -> tuple[AbstractRecommender, Dataset]:
     """RecBole's model of this name, trained by RecBole's own trainer on the events of ``items``, all of them, and its data set. Codes are tokens."""
     pick = np.isin(task.item, items)
-    here = os.getcwd()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)  # it writes a log where it stands
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):  # it writes a log where it stands
         (Path(folder) / "task").mkdir()
         lines = "\n".join(f"{u}\t{i}" for u, i in zip(task.user[pick], task.item[pick], strict=True))
         (Path(folder) / "task" / "task.inter").write_text(f"user_id:token\titem_id:token\n{lines}\n")
@@ -32,7 +30,6 @@ def trained(name: str, task: peer.Task, items: np.ndarray, seed: int, **setting:
         training = data_preparation(config, dataset)[0]
         model = get_model(name)(config, training.dataset)
         get_trainer(config["MODEL_TYPE"], name)(config, model).fit(training, saved=False, show_progress=False)
-        os.chdir(here)
     return model, dataset
 
 
@@ -60,8 +57,8 @@ def knn(task: peer.Task, seed: int, **setting: float) -> peer.Score:
     items, past = np.unique(task.item), task.matrix()
     model, dataset = trained("ItemKNN", task, items, seed, **setting)
     order = rows(dataset, "item_id", items)
-    known = sp.csr_matrix((np.ones(len(items), np.float32), (np.arange(len(items)), items)), shape=(len(items), task.n_items))
-    near = (known.T @ model.w[order][:, order] @ known).tocsc()
+    weight = model.w[order][:, order].tocoo()
+    near = sp.csc_matrix((weight.data, (items[weight.row], items[weight.col])), shape=(task.n_items, task.n_items))
     return lambda users, first, end: (past[users] @ near[:, first:end]).toarray()
 
 

@@ -17,6 +17,7 @@ from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.models.full_softmax import full_softmax
 from recsys_lib.models.histories import Histories, Reader, check_codes
 from recsys_lib.models.validation import ndcg10
+from recsys_lib.training import has_bfloat16
 
 
 class Dropout(nn.Module):
@@ -109,7 +110,8 @@ class SASRec:
         lr: step size of Adam. decay: the step size falls linearly to zero over ``epochs``. batch: people a step.
         epochs: passes (at most, with validation).
         patience: epochs without a better validation NDCG@10 before stopping. seed: everything random follows from it.
-        device: ``None`` takes the GPU if there is one. amp: matrix products of training in bfloat16, for devices that multiply it faster.
+        device: ``None`` takes the GPU if there is one. amp: matrix products of training in bfloat16, for devices that multiply it faster; left
+            out, with a warning, on a GPU that only emulates it.
 
     Attributes:
         net: the trained network. epochs_log: one dict an epoch (loss, seconds, ndcg10 if validated).
@@ -127,8 +129,9 @@ class SASRec:
             raise BadData(f"dim={dim} must be a multiple of heads={heads}, and every size, lr and epochs positive.")
         self.dim, self.blocks, self.heads, self.max_len, self.loss, self.negatives = dim, blocks, heads, max_len, loss, negatives
         self.alpha, self.per_scene, self.dropout, self.lr, self.batch, self.epochs = alpha, per_scene, dropout, lr, batch, epochs
-        self.patience, self.seed, self.amp, self.decay = patience, seed, amp, decay
+        self.patience, self.seed, self.decay = patience, seed, decay
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.amp = amp and has_bfloat16(self.device)
 
     def fit(self, log: InteractionLog, until: int | None = None, validation: object | None = None, show_progress: bool = False) -> SASRec:
         """Train on the events before ``until`` (all if None).
