@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.peers import environment, plans
 from benchmarks.peers.exchange import Scores, export, of_lists
-from benchmarks.peers.leave_one_out import in_order_of_the_file, read, run, shared_second
+from benchmarks.peers.leave_one_out import Run, in_order_of_the_file, learn, read, shared_second
 from recsys_lib.data import InteractionLog, leave_one_out, load, temporal_split
 from recsys_lib.errors import BadData
 from recsys_lib.evaluation import judge
@@ -103,11 +103,11 @@ def test_a_watched_run_learns_what_comes_next_and_is_not_run_again(tmp_path):
     trial = split.validation()
     export(split, tmp_path / "test.npz")
     export(trial, tmp_path / "validation.npz")
-    setting = {"dim": 16, "max_len": 20, "batch": 8, "dropout": 0.0, "lr": 0.01}
-    run("ours", setting, 0.05, tmp_path, tmp_path / "out")
+    run = Run({"dim": 16, "max_len": 20, "batch": 8, "dropout": 0.0, "lr": 0.01}, 0.05, 1)
+    learn("ours", run, tmp_path, tmp_path / "out")
     judged, facts = read(tmp_path / "out", split, trial, "ours")
     first, best = facts["curve"][0]["ndcg10"], facts["validation_ndcg10"]
     assert best > max(first, 0.5) and judged.value("recall10", item="all") > 0.5 and facts["curve"][-1]["seconds"] > 3
     stamp = (tmp_path / "out" / "facts.json").stat().st_mtime_ns
-    run("ours", setting, 0.05, tmp_path, tmp_path / "out")
+    learn("ours", run, tmp_path, tmp_path / "out")
     assert (tmp_path / "out" / "facts.json").stat().st_mtime_ns == stamp
