@@ -54,7 +54,7 @@ GRIDS: dict[str, list[dict[str, Any]]] = {
     "mix: prior + item-kNN + EASE": grid(scale=[10, 50, 500], weight=[0.5, 1.0, 2.0, 4.0]),
     "text-kNN, static vectors": grid(half_life=[None, 365, 60], center=["none", "scene"], popularity=[0, 0.02]),
     "text-kNN, MiniLM": grid(half_life=[None, 365, 60], center=["none", "scene"], popularity=[0, 0.02]),
-    "BPR-MF": grid(reg=[0.003, 0.01, 0.03], epochs=[20, 40]),
+    "BPR-MF": grid(reg=[0.03, 0.06, 0.1], epochs=[40, 80]),
     "SASRec": grid(dropout=[0.2, 0.5], lr=[5e-4, 1e-3, 2e-3]),
 }
 SEEDED = ("BPR-MF", "SASRec")

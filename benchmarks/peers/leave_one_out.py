@@ -44,10 +44,10 @@ class Run:
 
 RUNS: dict[str, dict[str, Run]] = {
     "ours": {
-        "SASRec": Run({"dim": 64, "max_len": 200, "batch": 32, "dropout": 0.2}, 24, 2),
+        "SASRec": Run({"dim": 64, "max_len": 200, "batch": 32, "dropout": 0.2}, 16, 2),
         "SASRec, wider": Run({"dim": 128, "max_len": 200, "batch": 32, "dropout": 0.3, "amp": True, "decay": True, "epochs": 150}, 60, 1),
     },
-    "rectools": {"SASRec": Run({"n_factors": 64, "n_heads": 1, "session_max_len": 200, "batch_size": 32}, 24, 2)},
+    "rectools": {"SASRec": Run({"n_factors": 64, "n_heads": 1, "session_max_len": 200, "batch_size": 32}, 16, 2)},
 }
 """The two SASRecs have the same sizes, small enough for a processor; all else, the full softmax among it, is each library's default. The wider one of ours is
 what an hour of one thread allows. RecTools' own sizes (256 dimensions, 4 heads, batches of 128) are for a GPU: ``PUBLISHED`` are their figures, not run here."""

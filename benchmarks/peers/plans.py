@@ -35,7 +35,7 @@ PLANS: dict[str, dict[str, Plan]] = {
         "item-kNN": Plan("item-kNN", grid(shrink=[0, 10, 50, 200], neighbours=[None, 200, 50])),
         "item-kNN, asymmetric": Plan("item-kNN", grid(target=[0.25, 0.0], shrink=[0, 50], neighbours=[None, 500, 100])),
         "EASE": Plan("EASE", grid(lam=RIDGES, most=[6_000, 12_000])),
-        "BPR-MF": Plan("BPR-MF", grid(reg=[0.003, 0.01, 0.03], epochs=[20, 40]), seeded=True),
+        "BPR-MF": Plan("BPR-MF", grid(reg=[0.03, 0.06, 0.1], epochs=[40, 80]), seeded=True),
         "SASRec": Plan("SASRec", grid(dropout=[0.2, 0.5], lr=[5e-4, 1e-3, 2e-3]), seeded=True),
     },
     "implicit": {

@@ -33,7 +33,7 @@ class BPRMF:
         losses: mean loss of each epoch.
     """
 
-    def __init__(self, dim: int = 64, lr: float = 0.05, reg: float = 0.01, epochs: int = 30, batch: int = 1024, seed: int = 0) -> None:
+    def __init__(self, dim: int = 64, lr: float = 0.15, reg: float = 0.06, epochs: int = 40, batch: int = 1024, seed: int = 0) -> None:
         if min(dim, lr, epochs, batch) <= 0 or reg < 0:
             raise BadData(f"dim={dim}, lr={lr}, epochs={epochs}, batch={batch} must be positive and reg={reg} not negative.")
         self.dim, self.lr, self.reg, self.epochs, self.batch, self.seed = dim, lr, reg, epochs, batch, seed
