@@ -126,7 +126,7 @@ def main() -> None:
         figures[f"transitions, {kind}"] = figures_of(judge(TransitionCounts().fit(one.train), one, kind))
     if args.record:
         record(args.record, command=f"python -m benchmarks.peers.leave_one_out {' '.join(args.peers)} --record {args.record}", metrics=figures, data="movielens-1m",
-               protocol=split.protocol + "; ties of time in the order of the file", published=PUBLISHED, seeds=[0], people=len(split.pairs), shared_second=shared_second(log))  # fmt: skip
+               protocol=split.protocol + "; ties of time in the order of the file", published=PUBLISHED, seeds=[0], people=len(split.pairs), validated=VALIDATED, shared_second=shared_second(log))  # fmt: skip
 
 
 if __name__ == "__main__":
