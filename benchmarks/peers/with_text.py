@@ -2,7 +2,8 @@
 
     python -m benchmarks.peers.with_text --record peers-with-text
 
-Each peer's model is fitted once more with the setting its own recorded run chose (peers-amazon-fkb), so that both have a value for each question.
+Each peer's values question by question are those of its own recorded run (peers-amazon-fkb); where this machine has not kept them, its model is fitted once
+more with the setting that the run chose.
 Scene fusion's settings are those of its recorded run (06-amazon): chosen before T, too.
 """
 
@@ -14,7 +15,7 @@ import time
 import numpy as np
 
 from benchmarks.baselines import settings
-from benchmarks.peers.__main__ import METRICS, SLICES, measured
+from benchmarks.peers.__main__ import METRICS, SLICES, again, kept, measured
 from benchmarks.peers.exchange import export
 from benchmarks.scene_fusion import WINDOWS, side_by_side
 from recsys_lib.data import load, temporal_split
@@ -36,8 +37,12 @@ def main() -> None:
     split, texts = temporal_split(log), item_texts(log)
     export(split, work / "test.npz")
     peers = {name: m for name, m in load_result("peers-amazon-fkb")["metrics"].items() if m["library"] != "ours"}
-    judged = {name: measured(m["library"], m["model"], m["setting"], range(m["seeds"]), split, work)[0] for name, m in peers.items()}
-    for name, m in peers.items():  # the same model as in its own run, whatever the machine
+    judged = {}
+    for name, m in peers.items():
+        path = cache_dir() / "peers" / "amazon-fkb" / "judged" / f"{name}.parquet"
+        if not path.is_file():
+            kept(measured(m["library"], m["model"], m["setting"], range(m["seeds"]), split, work)[0], path)
+        judged[name] = again(name, split, path)
         print(name, judged[name].value(item="all"), "was", m["slices"]["known × all"]["ndcg10"], flush=True)
     chosen = load_result("06-amazon")["settings"]
     vectors = side_by_side((TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)), chosen["axes"])
