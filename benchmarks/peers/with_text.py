@@ -40,10 +40,11 @@ def main() -> None:
     judged = {}
     for name, m in peers.items():
         path = cache_dir() / "peers" / "amazon-fkb" / "judged" / f"{name}.parquet"
-        if not path.is_file():
+        recorded = m["slices"]["known × all"]["ndcg10"]
+        if not path.is_file() or abs(again(name, split, path).value(item="all") - recorded) > 1e-9:
             kept(measured(m["library"], m["model"], m["setting"], range(m["seeds"]), split, work)[0], path)
         judged[name] = again(name, split, path)
-        print(name, judged[name].value(item="all"), "was", m["slices"]["known × all"]["ndcg10"], flush=True)
+        print(name, judged[name].value(item="all"), "was", recorded, flush=True)
     chosen = load_result("06-amazon")["settings"]
     vectors = side_by_side((TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)), chosen["axes"])
     knn, runs, seconds = ItemKNN(**settings("03-amazon", "item-kNN")).fit(split.train, split.until), {}, []
