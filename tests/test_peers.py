@@ -103,7 +103,7 @@ def test_a_watched_run_learns_what_comes_next_and_is_not_run_again(tmp_path):
     trial = split.validation()
     export(split, tmp_path / "test.npz")
     export(trial, tmp_path / "validation.npz")
-    run = Run({"dim": 16, "max_len": 20, "batch": 8, "dropout": 0.0, "lr": 0.01}, 0.05, 1)
+    run = Run({"dim": 16, "max_len": 20, "batch": 8, "dropout": 0.0, "lr": 0.01}, 0.05)
     learn("ours", run, tmp_path, tmp_path / "out")
     judged, facts = read(tmp_path / "out", split, trial, "ours")
     first, best = facts["curve"][0]["ndcg10"], facts["validation_ndcg10"]

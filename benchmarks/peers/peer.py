@@ -117,20 +117,19 @@ class _Enough(Exception):
 
 def watch(learn: Callable[..., None], library: str) -> None:
     """The command line ``validation.npz test.npz setting-as-JSON seed minutes folder``: learn from the events of the first for so many minutes of the
-    processor, over all threads; after each epoch write ``epoch_<n>.npz`` with the lists for both, each from the events its own file holds, and ``facts.json``.
+    processor; after each epoch write ``epoch_<n>.npz`` with the lists for both, each from the events its own file holds, and ``facts.json``.
     """
     *paths, setting, seed, minutes, folder = sys.argv[1:]
     out, tasks = Path(folder), {name: Task.read(Path(path)) for name, path in zip(("validation", "test"), paths, strict=True)}
-    before, spent, wall = peak_gb(), [], []
+    before, spent = peak_gb(), []
 
     @contextmanager
     def epoch(ten: Ten) -> Iterator[None]:
-        began, clock = time.process_time(), time.perf_counter()
+        began = time.process_time()
         yield
         spent.append(time.process_time() - began)
-        wall.append(time.perf_counter() - clock)
         np.savez(out / f"epoch_{len(spent)}.npz", **{name: ten(task) for name, task in tasks.items()})
-        (out / "facts.json").write_text(json.dumps({"version": version(library), "seconds": spent, "wall": wall, "before_gb": before, "peak_gb": peak_gb()}))
+        (out / "facts.json").write_text(json.dumps({"version": version(library), "seconds": spent, "before_gb": before, "peak_gb": peak_gb()}))
         print(f"epoch {len(spent)}: {sum(spent):.0f} s", flush=True)
         if sum(spent) > 60 * float(minutes):
             raise _Enough

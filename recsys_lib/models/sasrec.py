@@ -37,11 +37,14 @@ class Dropout(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm x), then x + feed-forward(norm x)."""
+    """x + attention(norm x), then x + feed-forward(norm x): the paper's formula.
 
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+    The authors' code (``as_coded``) does something else: it adds norm x back, not x, and takes keys and values from x before its norm.
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float, as_coded: bool = False) -> None:
         super().__init__()
-        self.heads, self.drop = heads, Dropout(dropout)
+        self.heads, self.drop, self.as_coded = heads, Dropout(dropout), as_coded
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.feed = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), self.drop, nn.Linear(dim, dim))
@@ -49,20 +52,26 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
         """x float [batch, length, dim]; visible bool [batch, 1, query, key]."""
         n, length, dim = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(n, length, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        normed, weight, bias = self.norm1(x), self.qkv.weight, self.qkv.bias
+        if self.as_coded:
+            every = torch.cat([F.linear(normed, weight[:dim], bias[:dim]), F.linear(x, weight[dim:], bias[dim:])], -1)
+        else:
+            every = self.qkv(normed)
+        q, k, v = every.view(n, length, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         seen = F.scaled_dot_product_attention(q, k, v, visible)
-        x = x + self.drop(self.out(seen.transpose(1, 2).reshape(n, length, dim)))
-        return x + self.drop(self.feed(self.norm2(x)))
+        x = (normed if self.as_coded else x) + self.drop(self.out(seen.transpose(1, 2).reshape(n, length, dim)))
+        normed = self.norm2(x)
+        return (normed if self.as_coded else x) + self.drop(self.feed(normed))
 
 
 class Net(nn.Module):
     """Items and steps in, one state per step out."""
 
-    def __init__(self, n_items: int, dim: int, blocks: int, heads: int, max_len: int, dropout: float) -> None:
+    def __init__(self, n_items: int, dim: int, blocks: int, heads: int, max_len: int, dropout: float, as_coded: bool = False) -> None:
         super().__init__()
         self.item, self.place = nn.Embedding(n_items + 1, dim, padding_idx=n_items), nn.Embedding(max_len + 1, dim)
         self.bias = nn.Parameter(torch.zeros(n_items))
-        self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(Block(dim, heads, dropout, as_coded) for _ in range(blocks))
         self.norm, self.drop = nn.LayerNorm(dim), Dropout(dropout)
         for table in (self.item, self.place):
             nn.init.normal_(table.weight, std=0.02)
@@ -105,7 +114,7 @@ class SASRec:
     the target is left out.
 
     Args:
-        dim, blocks, heads, dropout: of the network; attention weights are not dropped. max_len: events a history.
+        dim, blocks, heads, dropout: of the network; attention weights are not dropped. as_coded: see ``Block``. max_len: events a history.
         loss, negatives, alpha: see above. per_scene: False lets all scenes' items compete in the loss.
         lr: step size of Adam. decay: the step size falls linearly to zero over ``epochs``. batch: people a step.
         epochs: passes (at most, with validation).
@@ -121,7 +130,7 @@ class SASRec:
     def __init__(
         self, dim: int = 64, blocks: int = 2, heads: int = 1, max_len: int = 50, loss: str = "softmax", negatives: int = 512,
         alpha: float = 0.5, per_scene: bool = True, dropout: float = 0.2, lr: float = 1e-3, batch: int = 128, epochs: int = 20,
-        patience: int = 3, seed: int = 0, device: str | None = None, amp: bool = False, decay: bool = False,
+        patience: int = 3, seed: int = 0, device: str | None = None, amp: bool = False, decay: bool = False, as_coded: bool = False,
     ) -> None:  # fmt: skip
         if loss not in ("softmax", "sampled"):
             raise BadData(f"loss is {loss!r}; use 'softmax' or 'sampled'.")
@@ -129,7 +138,7 @@ class SASRec:
             raise BadData(f"dim={dim} must be a multiple of heads={heads}, and every size, lr and epochs positive.")
         self.dim, self.blocks, self.heads, self.max_len, self.loss, self.negatives = dim, blocks, heads, max_len, loss, negatives
         self.alpha, self.per_scene, self.dropout, self.lr, self.batch, self.epochs = alpha, per_scene, dropout, lr, batch, epochs
-        self.patience, self.seed, self.decay = patience, seed, decay
+        self.patience, self.seed, self.decay, self.as_coded = patience, seed, decay, as_coded
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.amp = amp and has_bfloat16(self.device)
 
@@ -156,7 +165,7 @@ class SASRec:
         self.epochs_log, best, kept = [], -1.0, None
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(self.seed)
-            self.net = Net(log.n_items, self.dim, self.blocks, self.heads, self.max_len, self.dropout).to(self.device)
+            self.net = Net(log.n_items, self.dim, self.blocks, self.heads, self.max_len, self.dropout, self.as_coded).to(self.device)
             optimizer = torch.optim.Adam(self.net.parameters(), lr=self.lr, fused=True)
             for epoch in tqdm(range(1, self.epochs + 1), desc="SASRec", unit="epoch", disable=not show_progress):
                 began = time.perf_counter()
