@@ -15,7 +15,7 @@ from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.models.bpr import BPRMF
 from recsys_lib.models.full_softmax import full_softmax
 from recsys_lib.models.histories import Histories
-from recsys_lib.models.sasrec import Dropout, Net, SASRec
+from recsys_lib.models.sasrec import Block, Dropout, Net, SASRec
 from recsys_lib.models.textknn import TextKNN
 from recsys_lib.models.validation import ndcg10
 
@@ -181,6 +181,29 @@ def test_sasrec_learns_a_planted_transition(loss):
     # the same for people it has never seen, through their history
     strangers = make_log([(0, 4, 0), (1, 11, 0), (2, 25, 0)], (30,))
     assert model.score(np.arange(3), 0, history=strangers).argmax(1).tolist() == [(k + 11) % 30 for k in (4, 11, 25)]
+
+
+@pytest.mark.parametrize("as_coded", [False, True])
+def test_a_block_is_the_papers_formula_or_the_authors_code(as_coded):
+    torch.manual_seed(0)
+    block = Block(8, 2, 0.0, as_coded).eval()
+    theirs = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    theirs.load_state_dict({"in_proj_weight": block.qkv.weight, "in_proj_bias": block.qkv.bias, "out_proj.weight": block.out.weight, "out_proj.bias": block.out.bias})
+    x, earlier = torch.randn(3, 5, 8), torch.tril(torch.ones(5, 5, dtype=torch.bool))
+    normed = block.norm1(x)
+    read, kept = (x, normed) if as_coded else (normed, x)
+    y = kept + theirs(normed, read, read, attn_mask=~earlier)[0]
+    normed = block.norm2(y)
+    torch.testing.assert_close(block(x, earlier[None, None]), (normed if as_coded else y) + block.feed(normed))
+
+
+def test_a_step_that_decays_is_whole_at_first_and_shrinks():
+    def learned(**setting):
+        return SASRec(8, blocks=1, dropout=0.0, batch=32, **setting).fit(chain_log()).net.item.weight
+
+    assert torch.equal(learned(epochs=1, decay=True), learned(epochs=1))
+    first, one, two = (learned(epochs=n, decay=d) for n, d in ((1, False), (2, False), (2, True)))
+    assert 0 < (two - first).norm() < (one - first).norm()
 
 
 def test_sasrec_equal_times_never_see_each_other():
