@@ -120,6 +120,9 @@ def main() -> None:
         seconds = [next(p["seconds"] for p in figures[one]["curve"] if p["ndcg10"] >= level) for one in (ours, name)]
         figures[name] |= {"ours_minus": {m: compare(judged[ours], judged[name], m, item="all") for m in METRICS}, "same_ndcg10": {"level": level, "ours": seconds[0], "theirs": seconds[1]}}
         print(name, figures[name]["ours_minus"], figures[name]["same_ndcg10"], flush=True)
+    paper, code = ("ours: SASRec, wider", "ours: SASRec, wider, as coded")
+    if code in judged:
+        figures[code]["minus_paper"] = {m: compare(judged[code], judged[paper], m, item="all") for m in METRICS}
     for kind, one in (("order of the file", split), ("order by hash", leave_one_out(log))):
         figures[f"transitions, {kind}"] = figures_of(judge(TransitionCounts().fit(one.train), one, kind))
     if args.record:
