@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from benchmarks.peers.environment import run_script
 from benchmarks.peers.exchange import Given, export
+from benchmarks.peers.peer import least
 from recsys_lib.data import load, temporal_split
 from recsys_lib.data.log import USER
 from recsys_lib.data.sources import cache_dir
@@ -29,16 +28,6 @@ from recsys_lib.metrics import list_ndcg
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.validation import ndcg10
 from recsys_lib.results import record
-
-
-def least(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What it returns, and the least seconds of three goes."""
-    seconds = []
-    for _ in range(3):
-        began = time.process_time()
-        result = work()
-        seconds.append(time.process_time() - began)
-    return result, min(seconds)
 
 
 def main() -> None:
