@@ -46,6 +46,8 @@ def execute(source: Path, cache_folder: Path, timeout: int) -> tuple[float, str]
     from myst_nb.core.read import read_myst_markdown_notebook
     from myst_parser.config.main import MdParserConfig
 
+    from tools.kernels import AsyncOverSockets
+
     notebook = read_myst_markdown_notebook(source.read_text(encoding="utf8"), MdParserConfig(enable_extensions={"colon_fence"}), path=source)
     cache = get_cache(str(cache_folder))
     try:
@@ -53,9 +55,9 @@ def execute(source: Path, cache_folder: Path, timeout: int) -> tuple[float, str]
     except KeyError:
         pass
     os.environ["TQDM_DISABLE"] = "1"  # no progress bars on the pages
-    began, quiet = time.perf_counter(), ["--IPKernelApp.log_level=40"]
+    began, ways = time.perf_counter(), {"extra_arguments": ["--IPKernelApp.log_level=40"], "kernel_manager_class": AsyncOverSockets}
     try:
-        result = single_nb_execution(notebook, str(source.parent), timeout, allow_errors=False, extra_arguments=quiet)
+        result = single_nb_execution(notebook, str(source.parent), timeout, allow_errors=False, **ways)
     except Exception:  # a kernel that died, of memory for one; a failing cell does not come here
         return time.perf_counter() - began, traceback.format_exc()
     if result.err is not None:

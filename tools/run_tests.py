@@ -73,7 +73,7 @@ def main(quick: bool = False) -> int:
     if notebooks:
         environment.pop("MPLBACKEND")
         environment["TQDM_DISABLE"] = "1"
-        options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", *WORKERS]
+        options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", "-p", "tools.kernels", *WORKERS]
         part("chapters", [*PYTHON, "pytest", *notebooks, *options], counts=True)
         if not quick:
             complete = [str(path.relative_to(common.ROOT)) for path in make_notebooks.instructor()]
