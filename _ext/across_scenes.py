@@ -8,13 +8,16 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from pygments.formatters import HtmlFormatter
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.highlighting import PygmentsBridge
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -228,6 +231,17 @@ def finish(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             LOGGER.warning("%s has no alt text; say what there is to see.", image.get("uri"), location=image)
 
 
+def explain_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """A term's link carries its definition as its title, as a citation's carries its reference; ``_static/explain.js`` shows both."""
+    meaning = {}
+    for entry in app.env.get_doctree("glossary").findall(nodes.definition_list_item):
+        words = " ".join(part.astext() for part in entry.findall(nodes.definition))
+        meaning |= {name: " ".join(words.split()) for term in entry.findall(nodes.term) for name in term["ids"]}
+    for link in doctree.findall(nodes.reference):
+        if words := meaning.get(link.get("refuri", "").rpartition("glossary.html#")[2]):
+            link["reftitle"] = words
+
+
 def number_figures(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """``Fig. 3.1`` is the first captioned figure of chapter 03; Sphinx itself would count from 1 on every page."""
     for docname, kinds in env.toc_fignumbers.items():
@@ -267,6 +281,22 @@ def dress(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.d
     context["metatags"] = context.get("metatags", "") + "\n".join([*lines, '<meta name="twitter:card" content="summary_large_image" />'])
 
 
+class HangingLines(HtmlFormatter):
+    """Each line of code in a span that knows its indent, so that a line too long for the page goes on below its own beginning (``book.css``)."""
+
+    def wrap(self, source: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        """The lines, and the elements around them."""
+        return super().wrap(self._spans(source))
+
+    @staticmethod
+    def _spans(source: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        for is_line, text in source:
+            words = re.sub("<[^>]+>", "", text)
+            indent = len(words) - len(words.lstrip(" "))
+            newline = "\n" if text.endswith("\n") else ""
+            yield is_line, f'<span class="code-line" style="--indent:{indent}">{text.removesuffix(newline)}</span>{newline}' if is_line else text
+
+
 def tags(start: str, end: str) -> tuple:
     """Visitors of a node that is one HTML element."""
     return (lambda writer, node: writer.body.append(start)), (lambda writer, node: writer.body.append(end))
@@ -274,6 +304,7 @@ def tags(start: str, end: str) -> tuple:
 
 def setup(app: Sphinx) -> dict:
     """Register everything with Sphinx."""
+    PygmentsBridge.html_formatter = HangingLines
     app.add_node(runtime)
     app.add_node(details, html=tags('<details class="answer">', "</details>\n"))
     app.add_node(summary, html=tags("<summary>", "</summary>\n"))
@@ -284,6 +315,7 @@ def setup(app: Sphinx) -> dict:
     app.add_transform(CloseSolutions)
     app.connect("env-get-updated", number_figures, priority=900)  # after Sphinx has counted
     app.connect("doctree-resolved", finish)
+    app.connect("doctree-resolved", explain_terms)
     app.connect("html-page-context", offer_notebook, priority=900)
     app.connect("html-page-context", dress, priority=910)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

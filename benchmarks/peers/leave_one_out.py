@@ -7,7 +7,7 @@ compared with them. Three of four ratings share their second with another rating
 them, as published tables usually do, and so does this run; ``transitions`` shows what that order is worth. Each system learns for so many minutes of processor time, an epoch
 at a time. As in the runs that RecTools' published figures come from, the last but one rating of 2,048 people drawn by chance is the validation, and everyone
 else's is trained on; the epoch with the best NDCG@10 on the validation is judged on the test of everyone, with the validation rating added to the past that it
-reads. A system that has learned for those minutes with the same setting is not run again.
+reads. A system that has learned for those minutes with the same setting is not run again; with ``--only`` the other systems keep their recorded figures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from recsys_lib.data.sources import cache_dir
 from recsys_lib.evaluation import Judgement, compare, judge
 from recsys_lib.metrics import list_ndcg
 from recsys_lib.models.transitions import TransitionCounts
-from recsys_lib.results import record
+from recsys_lib.results import record, so_far
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ RUNS: dict[str, dict[str, Run]] = {
         "SASRec": Run({"dim": 64, "max_len": 200, "batch": 32, "dropout": 0.2}, 8),
         "SASRec, wider": Run({"dim": 128, "max_len": 200, "batch": 32, "dropout": 0.3, "amp": True, "decay": True, "epochs": 150}, 60),
         "SASRec, wider, as coded": Run({"dim": 128, "max_len": 200, "batch": 32, "dropout": 0.3, "amp": True, "decay": True, "as_coded": True, "epochs": 30}, 60),
+        "SASRec, 256 wide, as coded": Run({"dim": 256, "heads": 4, "max_len": 200, "batch": 64, "dropout": 0.3, "amp": True, "decay": True, "as_coded": True, "epochs": 60}, 60),
     },
     "rectools": {"SASRec": Run({"n_factors": 64, "n_heads": 1, "session_max_len": 200, "batch_size": 32}, 8)},
 }
@@ -99,6 +100,7 @@ def figures_of(judged: Judgement) -> dict[str, float]:
 def main() -> None:
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("peers", nargs="+", choices=list(RUNS))
+    args.add_argument("--only", nargs="*", help="models, by name; all of them if left out")
     args.add_argument("--record", metavar="ID")
     args = args.parse_args()
     log, work = load("movielens-1m"), cache_dir() / "peers" / "movielens-1m-leave-one-out"
@@ -106,10 +108,12 @@ def main() -> None:
     trial = leave_one_out(split.train, np.random.default_rng(0).choice(log.n_users, VALIDATED, replace=False))
     export(split, work / "test.npz")
     export(trial, work / "validation.npz")
-    judged, figures = {}, {}
+    judged, figures = {}, so_far(args.record) if args.record and args.only else {}
     for peer in args.peers:
         for model, run in RUNS[peer].items():
             name = f"{peer}: {model}"
+            if args.only and model not in args.only:
+                continue
             learn(peer, run, work, work / name)
             judged[name], facts = read(work / name, split, trial, name)
             figures[name] = figures_of(judged[name]) | facts | asdict(run)
@@ -121,12 +125,12 @@ def main() -> None:
         figures[name] |= {"ours_minus": {m: compare(judged[ours], judged[name], m, item="all") for m in METRICS}, "same_ndcg10": {"level": level, "ours": seconds[0], "theirs": seconds[1]}}
         print(name, figures[name]["ours_minus"], figures[name]["same_ndcg10"], flush=True)
     paper, code = ("ours: SASRec, wider", "ours: SASRec, wider, as coded")
-    if code in judged:
+    if code in judged and paper in judged:
         figures[code]["minus_paper"] = {m: compare(judged[code], judged[paper], m, item="all") for m in METRICS}
     for kind, one in (("order of the file", split), ("order by hash", leave_one_out(log))):
         figures[f"transitions, {kind}"] = figures_of(judge(TransitionCounts().fit(one.train), one, kind))
     if args.record:
-        record(args.record, command=f"python -m benchmarks.peers.leave_one_out {' '.join(args.peers)} --record {args.record}", metrics=figures, data="movielens-1m",
+        record(args.record, command=f"python -m benchmarks.peers.leave_one_out {' '.join(RUNS)} --record {args.record}", metrics=figures, data="movielens-1m",
                protocol=split.protocol + "; ties of time in the order of the file", threads=1, published=PUBLISHED, seeds=[0], people=len(split.pairs), validated=VALIDATED, shared_second=shared_second(log))  # fmt: skip
 
 

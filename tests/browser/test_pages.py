@@ -34,6 +34,8 @@ def test_on_a_phone_in_light(name, visit, axe):
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
         problems += [f"sideways scroll at 390 px: {page.evaluate('document.documentElement.scrollWidth')} px, {page.evaluate(WIDE)}"]
+    if page.evaluate("[...document.querySelectorAll('main pre:not(.cell_output pre)')].some(e => e.scrollWidth > e.clientWidth + 1)"):
+        problems.append("code is wider than its box at 390 px")
     if raw := page.evaluate(NEEDS_MATHS):
         problems.append(f"{raw} formulas are not rendered")
     if wrong := page.evaluate("[...document.querySelectorAll('mjx-merror')].map(e => e.textContent)"):
@@ -67,6 +69,18 @@ def test_what_is_folded_opens_by_keyboard(name, visit):
         box.locator("button").first.focus()
         page.keyboard.press("Enter")
         assert not box.evaluate("e => e.classList.contains('toggle-hidden')"), f"{name}: Enter does not open {box.inner_text()!r}"
+    assert not problems, "\n".join(problems)
+
+
+def test_a_citation_and_a_term_explain_themselves_to_the_keyboard(visit):
+    page, problems = visit("chapters/02_judging.html", width=1280)
+    for link, words in (("main a[href*='references.html#']", "20"), ("main a[href*='glossary.html#term-']", " ")):
+        page.locator(link).first.focus()
+        page.wait_for_selector(".tooltip.show")
+        shown = page.locator(".tooltip.show").inner_text()
+        assert len(shown) > 30 and words in shown, shown
+        page.locator(link).first.blur()
+        page.wait_for_selector(".tooltip", state="detached")
     assert not problems, "\n".join(problems)
 
 
