@@ -2,7 +2,7 @@
 
     python -m tools.print_book
 
-The pages are rendered into one, from the cache of the last build where it holds, and Chromium prints that. Answers to questions are open in
+The pages are rendered into one, from the cache of the last build where it holds, and Chromium prints that. Answers to questions and folded tables are open in
 print; solutions of exercises stay closed, so that the PDF can be handed to a class.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from tools import build_book, common
 
 FOOT = '<div style="width:100%; text-align:center; font-size:8px; color:#666">Across Scenes · <span class="pageNumber"></span></div>'
-OPEN = """() => { document.querySelectorAll('.quiz details').forEach(one => one.open = true);
+OPEN = """() => { document.querySelectorAll('.quiz details, details.above-output').forEach(one => one.open = true);
   document.querySelectorAll('.exercise-hint.toggle-hidden').forEach(one => one.classList.remove('toggle-hidden')) }"""
 
 
