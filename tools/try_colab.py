@@ -6,6 +6,11 @@ Makes an environment of the given Python with the packages that Colab brings (th
 the asked transformers), installs the library with ``--no-deps`` from this checkout, and executes each notebook outside the checkout, so that
 only what was installed is found. With ``--record`` the outcome goes to ``data/results/colab.json``, each environment under its own name.
 Needs only Python itself. The exit status is not zero when a chapter failed.
+
+    python tools/try_colab.py --here --record
+
+makes and installs nothing: it executes the notebooks with the Python that runs it and the library of this checkout. For a machine with a GPU; with
+``CUDA_VISIBLE_DEVICES=`` in front the same machine without it.
 """
 
 from __future__ import annotations
@@ -48,7 +53,8 @@ NotebookClient(book, timeout=600, kernel_name="python3").execute()
 FACTS = """
 import json, sys, torch, transformers, numpy, pandas, recsys_lib
 print(json.dumps({"python": sys.version.split()[0], "torch": torch.__version__, "transformers": transformers.__version__,
-                  "numpy": numpy.__version__, "pandas": pandas.__version__, "library": recsys_lib.__file__}))
+                  "numpy": numpy.__version__, "pandas": pandas.__version__, "library": recsys_lib.__file__,
+                  "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None}))
 """
 
 
@@ -79,7 +85,13 @@ def environment(folder: Path, interpreter: str, transformers: str) -> Path:
     return python
 
 
-def chapters(python: Path, wanted: list[str]) -> dict[str, dict]:
+def settings(here: bool) -> dict[str, str]:
+    """The variables of a run: one thread, no bars, and the library from this checkout only where nothing was installed."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return kept | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"} | ({"PYTHONPATH": str(ROOT)} if here else {})
+
+
+def chapters(python: Path, wanted: list[str], env: dict[str, str]) -> dict[str, dict]:
     """Execute the notebooks; chapter → seconds and outcome, with the last line of the error where one failed."""
     done = {}
     for notebook in sorted((ROOT / "chapters").glob("[0-9][0-9]_*.ipynb")):
@@ -87,12 +99,8 @@ def chapters(python: Path, wanted: list[str]) -> dict[str, dict]:
             continue
         with tempfile.TemporaryDirectory() as away:
             shutil.copy(notebook, away)
-            settings = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {
-                "TQDM_DISABLE": "1",
-                "OMP_NUM_THREADS": "1",
-            }
             began = time.perf_counter()
-            ran = subprocess.run([python, "-c", RUN, notebook.name], cwd=away, env=settings, capture_output=True, text=True)
+            ran = subprocess.run([python, "-c", RUN, notebook.name], cwd=away, env=env, capture_output=True, text=True)
         outcome = "ran" if ran.returncode == 0 else "failed: " + (ran.stderr.strip().splitlines() or ["no message"])[-1][:300]
         done[notebook.stem] = {"seconds": round(time.perf_counter() - began, 1), "outcome": outcome}
         print(f"  {notebook.stem}: {outcome}, {done[notebook.stem]['seconds']} s", flush=True)
@@ -117,26 +125,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--python", default=sys.executable, help="an interpreter, by name or path")
     parser.add_argument("--transformers", default=">=5,<6", help="a version, or a range such as '>=4.56,<5'")
     parser.add_argument("--chapters", nargs="*", default=[], help="two digits each; all where none is named")
+    parser.add_argument("--here", action="store_true", help="with the Python that runs this, as it is")
     parser.add_argument("--record", action="store_true")
     chosen = parser.parse_args(arguments)
-    interpreter = found(chosen.python)
+    interpreter = sys.executable if chosen.here else found(chosen.python)
     if interpreter is None:
         print(f"There is no {chosen.python} here, so nothing was tried.")
         return 0
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     with tempfile.TemporaryDirectory(prefix="colab-") as folder:
-        python = environment(Path(folder) / "env", interpreter, chosen.transformers)
-        told = subprocess.run([python, "-c", FACTS], cwd=folder, capture_output=True, text=True)
+        python = Path(interpreter) if chosen.here else environment(Path(folder) / "env", interpreter, chosen.transformers)
+        env = settings(chosen.here)
+        told = subprocess.run([python, "-c", FACTS], cwd=folder, env=env, capture_output=True, text=True)
         if told.returncode:
             print(f"The library cannot be imported there:\n{told.stderr}", file=sys.stderr)
             return 1
         facts = json.loads(told.stdout.strip().splitlines()[-1])
-        if not Path(facts.pop("library")).is_relative_to(folder):
-            raise SystemExit("The library was found in the checkout and not in the environment; run this without PYTHONPATH.")
+        if Path(facts.pop("library")).is_relative_to(folder) == chosen.here:
+            raise SystemExit(f"The library was not found where it should be, {'in this checkout' if chosen.here else 'in the new environment'}.")
         print(", ".join(f"{key} {value}" for key, value in facts.items()), flush=True)
-        done = chapters(python, chosen.chapters)
+        done = chapters(python, chosen.chapters, env)
     if chosen.record:
         name = f"Python {'.'.join(facts['python'].split('.')[:2])}, transformers {facts['transformers'].split('.')[0]}"
+        name += f", {facts['gpu'] or 'no GPU'}" if chosen.here else ""
         typed = " ".join(["python tools/try_colab.py", *(arguments or sys.argv[1:])])
         record(name, facts | {"command": typed, "chapters": done, "commit": commit, "date": datetime.date.today().isoformat()})
     return int(any(entry["outcome"] != "ran" for entry in done.values()))
