@@ -11,10 +11,10 @@ import tempfile
 
 import nbval.kernel
 from jupyter_client.manager import AsyncKernelManager, KernelManager
-from traitlets import default
+from traitlets import HasTraits, default
 
 
-class _OverSockets:
+class _OverSockets(HasTraits):  # without HasTraits nobody would hear of its defaults
     """Beside jupyter_client's managers: the transport, and where the sockets lie."""
 
     @default("transport")
