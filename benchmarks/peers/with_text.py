@@ -3,7 +3,7 @@
     python -m benchmarks.peers.with_text --record peers-with-text
 
 Each peer's values question by question are those of its own recorded run (peers-amazon-fkb); where this machine has not kept them, its model is fitted once
-more with the setting that the run chose.
+more with the setting that the run chose. With ``--only`` the other peers' differences stay as they were recorded.
 Scene fusion's settings are those of its recorded run (06-amazon): chosen before T, too.
 """
 
@@ -25,18 +25,19 @@ from recsys_lib.language import TextEncoder, item_texts, static_vectors
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
 from recsys_lib.models.scene_fusion import SceneFusion
-from recsys_lib.results import load_result, record
+from recsys_lib.results import load_result, record, so_far
 
 
 def main() -> None:
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--seeds", type=int, default=3)
+    args.add_argument("--only", nargs="*", help="peers' models, such as 'cornac: BPR'; all of them if left out")
     args.add_argument("--record", metavar="ID")
     args = args.parse_args()
     log, work = load("amazon-fkb"), cache_dir() / "peers" / "with-text"
     split, texts = temporal_split(log), item_texts(log)
     export(split, work / "test.npz")
-    peers = {name: m for name, m in load_result("peers-amazon-fkb")["metrics"].items() if m["library"] != "ours"}
+    peers = {name: m for name, m in load_result("peers-amazon-fkb")["metrics"].items() if m["library"] != "ours" and (not args.only or name in args.only)}
     judged = {}
     for name, m in peers.items():
         path = cache_dir() / "peers" / "amazon-fkb" / "judged" / f"{name}.parquet"
@@ -55,11 +56,11 @@ def main() -> None:
         for name, model in {"scene fusion": fusion, "scene fusion + item-kNN": Mix(fusion, knn, chosen["weight"], chosen["scale"])}.items():
             runs.setdefault(name, []).append(judge(model, split, name))
             print(seed, name, runs[name][-1].value(item="all"), flush=True)
-    figures = {}
+    figures = so_far(args.record) if args.record and args.only else {}
     for name, ours in {name: over_seeds(run) for name, run in runs.items()}.items():
         slices = {f"{p} × {i}": ours.summary().loc[(p, i)].dropna().to_dict() for p, i in SLICES}
         minus = {peer: {f"{p} × {i}": {m: compare(ours, theirs, m, p, i) for m in METRICS} for p, i in SLICES} for peer, theirs in judged.items()}
-        figures[name] = {"slices": slices, "minus": minus}
+        figures.setdefault(name, {"slices": slices, "minus": {}})["minus"] |= minus
         for peer, gap in minus.items():
             print(name, "minus", peer, {s: (round(g["ndcg10"]["difference"], 5), round(g["ndcg10"]["low"], 5)) for s, g in gap.items()})
     if args.record:
