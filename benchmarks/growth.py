@@ -198,7 +198,7 @@ def set_peak_back() -> bool:
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     now = status_gb("VmRSS")
-    return now is not None and peak_gb() < now + 4 / 1024
+    return now is not None and peak_gb() < now + LEAST
 
 
 def point(stage: str, size: tuple[int, ...]) -> dict[str, float | None]:

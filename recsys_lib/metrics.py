@@ -12,6 +12,8 @@ from functools import cache
 import numpy as np
 import torch
 
+from recsys_lib.errors import BadData
+
 
 def ndcg(ranks: np.ndarray, k: int = 10) -> float:
     """NDCG@k with binary gains. ``ranks``: 0-based ranks of all positives. The ideal list has min(k, positives) hits."""
@@ -33,7 +35,12 @@ def list_ndcg(lists: np.ndarray, positives: Sequence[np.ndarray]) -> np.ndarray:
 
     Returns:
         float64 [rows].
+
+    Raises:
+        BadData: not one list for each row of positives, or no row at all.
     """
+    if len(lists) != len(positives) or not len(lists):
+        raise BadData(f"there are {len(lists)} lists for {len(positives)} rows of positives; give one list for each row, and one row at least.")
     size, gains = np.array([len(p) for p in positives]), _gains(lists.shape[1])
     wanted = np.concatenate(positives)
     width = 1 + max(lists.max(), wanted.max())

@@ -6,7 +6,6 @@ import datetime
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -42,6 +41,8 @@ def record(run: str, *, command: str, metrics: Any, **facts: Any) -> Path:
         run: its id, e.g. ``03-amazon``. command: what to type to get it again. metrics: JSON-able figures, with intervals and n.
         **facts: anything else worth knowing (``seeds``, ``seconds``, ``budget``, ``data``, …).
     """
+    import resource  # Windows has none: runs are read there, not recorded
+
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30)
     entry = {"id": run, "command": command, "commit": commit or None, "date": datetime.date.today().isoformat(), "device": machine(), "peak_gb": round(peak, 2), **facts, "metrics": metrics}

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from tests.test_book_build import small_book
-from tools import common
+from tools import common, kernels
 
 HEAD = "---\njupytext:\n  text_representation:\n    extension: .md\n    format_name: myst\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n# Trial %s\n\n```{code-cell} ipython3\n%s\n```\n"
 TOC = "format: jb-book\nroot: intro\nchapters:\n  - file: chapters/95_slow\n  - file: chapters/96_quick\n  - file: notation\n  - file: glossary\n  - file: references\n"
@@ -53,6 +54,7 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path):
     while alive(kernel) and time.monotonic() - began < 20:
         time.sleep(0.1)
     assert not alive(kernel)
+    assert not list(Path(kernels.PLACE).glob(f"kernel-{build.pid}-*"))
 
     (tmp_path / "wait").unlink()
     again = subprocess.run(command, capture_output=True, timeout=240, **options)

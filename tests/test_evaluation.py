@@ -115,6 +115,12 @@ def test_the_ndcg_of_lists_is_that_of_ranks(rows):
     assert list_ndcg(lists, [np.array(sought) for *_, sought in rows]) == pytest.approx([ndcg(r) for r in ranks], abs=1e-12)
 
 
+@pytest.mark.parametrize(("lists", "rows"), [(1, 2), (0, 0)])
+def test_the_ndcg_of_lists_needs_a_list_for_each_row(lists, rows):
+    with pytest.raises(BadData, match=f"{lists} lists for {rows} rows"):
+        list_ndcg(np.zeros((lists, 10), int), [np.array([1])] * rows)
+
+
 RANKS = st.lists(st.integers(0, 150), min_size=1, max_size=20, unique=True).map(np.array)
 
 

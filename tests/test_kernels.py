@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.kernels import OverSockets
+from tools.kernels import AsyncOverSockets, OverSockets
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs Unix sockets: kernels talk over TCP on Windows")
@@ -16,6 +16,7 @@ def test_a_kernel_answers_over_sockets_of_its_own_and_leaves_nothing():
     managers = [OverSockets(), OverSockets()]
     folders = [Path(manager.ip).parent for manager in managers]
     assert folders[0] != folders[1]
+    assert AsyncOverSockets().transport == "ipc"  # the book's
     for manager in managers:
         assert manager.transport == "ipc"
         manager.start_kernel(extra_arguments=["--IPKernelApp.log_level=40"])

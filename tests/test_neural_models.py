@@ -127,6 +127,15 @@ def test_bpr_finds_planted_blocks():
     assert not np.array_equal(BPRMF(8, epochs=40, batch=64, seed=4).fit(log).things, model.things)
 
 
+@pytest.mark.parametrize("settings", [{}, {"reg": 0.1}, {"reg": 0.0}], ids=str)
+@pytest.mark.parametrize(("people", "items"), [(500, 5), (3, 300)])
+def test_bpr_learns_where_a_batch_is_full_of_one_item_or_one_person(people, items, settings):
+    random = np.random.default_rng(0)
+    rows = [(user, int(i), t) for user in range(people) for t, i in enumerate(random.permutation(items)[: max(3, items // 3)])]
+    losses = BPRMF(**settings).fit(make_log(rows, (items,), n_users=people)).losses
+    assert max(losses) < 10 and losses[-1] < 0.5 * np.log(2)
+
+
 def test_bpr_takes_smaller_steps_to_the_end(monkeypatch):
     steps, add = [], torch.Tensor.index_add_
 
@@ -181,6 +190,17 @@ def test_sasrec_learns_a_planted_transition(loss):
     # the same for people it has never seen, through their history
     strangers = make_log([(0, 4, 0), (1, 11, 0), (2, 25, 0)], (30,))
     assert model.score(np.arange(3), 0, history=strangers).argmax(1).tolist() == [(k + 11) % 30 for k in (4, 11, 25)]
+
+
+def test_sasrec_passes_over_people_whose_last_events_share_one_time():
+    rows = [(u, i, i) for u in range(8) for i in (0, 1)] + [(8, i, int(i > 0)) for i in range(9)]  # of the last person a batch reads one day only
+    SASRec(4, blocks=1, max_len=4, batch=8, epochs=1).fit(make_log(rows))
+
+
+def test_sasrec_refuses_a_validation_without_questions():
+    empty = SimpleNamespace(train=chain_log(), pairs=pd.DataFrame({"user": [], "scene": []}, dtype=int), positives=[])
+    with pytest.raises(BadData, match="no questions"):
+        SASRec(4, blocks=1, epochs=1).fit(chain_log(), validation=empty)
 
 
 @pytest.mark.parametrize("as_coded", [False, True])

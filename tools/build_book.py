@@ -26,7 +26,7 @@ import yaml
 
 from recsys_lib.data.sources import fetch
 from recsys_lib.errors import SourceUnreachable
-from tools import common, make_cache
+from tools import common, kernels, make_cache
 
 
 def cache_key(root: Path, downloads: dict[str, bool]) -> str:
@@ -46,8 +46,6 @@ def execute(source: Path, cache_folder: Path, timeout: int) -> tuple[float, str]
     from myst_nb.core.read import read_myst_markdown_notebook
     from myst_parser.config.main import MdParserConfig
 
-    from tools.kernels import AsyncOverSockets
-
     notebook = read_myst_markdown_notebook(source.read_text(encoding="utf8"), MdParserConfig(enable_extensions={"colon_fence"}), path=source)
     cache = get_cache(str(cache_folder))
     try:
@@ -55,7 +53,7 @@ def execute(source: Path, cache_folder: Path, timeout: int) -> tuple[float, str]
     except KeyError:
         pass
     os.environ["TQDM_DISABLE"] = "1"  # no progress bars on the pages
-    began, ways = time.perf_counter(), {"extra_arguments": ["--IPKernelApp.log_level=40"], "kernel_manager_class": AsyncOverSockets}
+    began, ways = time.perf_counter(), {"extra_arguments": ["--IPKernelApp.log_level=40"], "kernel_manager_class": kernels.AsyncOverSockets}
     try:
         result = single_nb_execution(notebook, str(source.parent), timeout, allow_errors=False, **ways)
     except Exception:  # a kernel that died, of memory for one; a failing cell does not come here
@@ -108,6 +106,8 @@ def execute_all(root: Path, cache_folder: Path, timeout: int, workers: int = 2) 
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in active_children():
             worker.kill()
+            worker.join()
+        kernels.sweep()
         raise
     pool.shutdown()
     return sorted(done)

@@ -7,11 +7,21 @@ A pytest plugin too: ``-p tools.kernels`` has nbval start such kernels.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from pathlib import Path
 
-import nbval.kernel
 from jupyter_client.manager import AsyncKernelManager, KernelManager
 from traitlets import HasTraits, default
+
+PLACE = "/tmp" if os.name == "posix" else None
+"""Where the sockets' folders lie. A socket's path holds a hundred characters at most, so it is not always the folder for such files."""
+
+
+def sweep() -> None:
+    """Remove the folders of kernels whose managers, children of this process, were killed."""
+    for left in Path(PLACE or tempfile.gettempdir()).glob(f"kernel-{os.getpid()}-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 class _OverSockets(HasTraits):  # without HasTraits nobody would hear of its defaults
@@ -25,7 +35,7 @@ class _OverSockets(HasTraits):  # without HasTraits nobody would hear of its def
     def _place(self) -> str:
         if self.transport == "tcp":
             return "127.0.0.1"
-        self._folder = tempfile.TemporaryDirectory(prefix="kernel-")  # goes with the manager
+        self._folder = tempfile.TemporaryDirectory(prefix=f"kernel-{os.getppid()}-", dir=PLACE)  # goes with the manager
         return f"{self._folder.name}/socket"
 
 
@@ -39,4 +49,7 @@ class AsyncOverSockets(_OverSockets, AsyncKernelManager):
 
 def pytest_configure() -> None:
     """Called by pytest when it loads the plugin, in each worker."""
+    import nbval.kernel
+
+    assert nbval.kernel.KernelManager in (KernelManager, OverSockets)  # the name by which nbval starts kernels
     nbval.kernel.KernelManager = OverSockets

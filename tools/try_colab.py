@@ -141,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"The library cannot be imported there:\n{told.stderr}", file=sys.stderr)
             return 1
         facts = json.loads(told.stdout.strip().splitlines()[-1])
-        if Path(facts.pop("library")).is_relative_to(folder) == chosen.here:
+        if not Path(facts.pop("library")).is_relative_to(ROOT if chosen.here else folder):
             raise SystemExit(f"The library was not found where it should be, {'in this checkout' if chosen.here else 'in the new environment'}.")
         print(", ".join(f"{key} {value}" for key, value in facts.items()), flush=True)
         done = chapters(python, chosen.chapters, env)

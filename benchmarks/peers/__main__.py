@@ -116,6 +116,9 @@ def main() -> None:
             kept(theirs, work / "judged" / f"{name}.parquet")
             slices = {f"{p} × {i}": row.dropna().to_dict() for (p, i), row in theirs.summary().iterrows()}
             figures[name] = {"library": peer, "model": model, "ours": plan.ours, "setting": chosen, **tuning, **facts, "slices": slices}
+            for one in figures.values():
+                if peer == "ours" and one["ours"] == model:
+                    one.pop("minus_ours", None)  # it was to the fit before this one
             stand_beside(figures, split, work / "judged")
             print(f"  → {chosen}: known × all {theirs.value(item='all'):.5f}, fit {facts['seconds_fit']:.1f} s, {facts['peak_gb']:.2f} GiB", flush=True)
             record(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -83,7 +82,11 @@ def status_gb(field: str) -> float | None:
 
 def peak_gb() -> float:
     """Most memory this process has held so far, GiB. Linux counts it from the start of the program; ``getrusage`` also counts the parent's."""
-    return status_gb("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (30 if sys.platform == "darwin" else 20)
+    if held := status_gb("VmHWM"):
+        return held
+    import resource  # Windows has none
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (30 if sys.platform == "darwin" else 20)
 
 
 def least(work: Callable[[], Any]) -> tuple[Any, float]:

@@ -38,6 +38,8 @@ def main() -> None:
     split, texts = temporal_split(log), item_texts(log)
     export(split, work / "test.npz")
     peers = {name: m for name, m in load_result("peers-amazon-fkb")["metrics"].items() if m["library"] != "ours" and (not args.only or name in args.only)}
+    if wrong := set(args.only or ()) - set(peers):
+        raise SystemExit(f"{', '.join(sorted(wrong))}: not in peers-amazon-fkb, which has {', '.join(load_result('peers-amazon-fkb')['metrics'])}.")
     judged = {}
     for name, m in peers.items():
         path = cache_dir() / "peers" / "amazon-fkb" / "judged" / f"{name}.parquet"
@@ -60,7 +62,7 @@ def main() -> None:
     for name, ours in {name: over_seeds(run) for name, run in runs.items()}.items():
         slices = {f"{p} × {i}": ours.summary().loc[(p, i)].dropna().to_dict() for p, i in SLICES}
         minus = {peer: {f"{p} × {i}": {m: compare(ours, theirs, m, p, i) for m in METRICS} for p, i in SLICES} for peer, theirs in judged.items()}
-        figures.setdefault(name, {"slices": slices, "minus": {}})["minus"] |= minus
+        figures[name] = {"slices": slices, "minus": figures.get(name, {}).get("minus", {}) | minus}
         for peer, gap in minus.items():
             print(name, "minus", peer, {s: (round(g["ndcg10"]["difference"], 5), round(g["ndcg10"]["low"], 5)) for s, g in gap.items()})
     if args.record:

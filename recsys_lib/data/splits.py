@@ -128,7 +128,7 @@ def leave_one_out(log: InteractionLog, users: np.ndarray | None = None) -> Split
     """Each person's last event is the test; ties of time are broken by a hash of the item. Leaks time, and says so.
 
     Its ``validation()`` takes the last event before that one. People with fewer than 3 events are only trained on; so are
-    all but ``users`` (int codes), where these are given.
+    all but ``users`` (int codes), where these are given; ``validation()`` asks everybody again.
 
     Raises:
         BadData: the log knows no order of events.

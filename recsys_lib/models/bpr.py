@@ -26,7 +26,7 @@ class BPRMF:
     Args:
         dim: length of the vectors.
         lr: step size at first. reg: L2 weight on the vectors and biases of a pair. epochs: passes over the events.
-        batch: events a mini-batch. seed: everything random follows from it.
+        batch: events a mini-batch, at most: fewer where one person or item stands in so many of them that their summed steps would overshoot. seed: everything random follows from it.
 
     Attributes:
         people: float32 [n_users, dim]. things: float32 [n_items, dim]. bias: float32 [n_items].
@@ -43,7 +43,7 @@ class BPRMF:
 
         Raises:
             BadData: there are no events.
-            RecsysError: the loss is no longer a number.
+            RecsysError: the loss has exploded, or is no longer a number.
         """
         self.log = log.before(until)
         events = self.log.events
@@ -57,6 +57,10 @@ class BPRMF:
         first, size = torch.as_tensor(ends[:-1])[scene], torch.as_tensor(np.diff(ends))[scene]
         taken = torch.sort(user * log.n_items + item).values
 
+        drawn = np.bincount(scene, minlength=log.n_scenes) / np.maximum(np.diff(ends), 1)  # how often an item of each scene is the one not chosen
+        often = np.bincount(item, minlength=log.n_items) + drawn[log.items[SCENE].to_numpy()]
+        most = max(often.max(), np.bincount(user).max()) / len(user)  # the largest share of a batch with one and the same row in it
+        batch = max(1, min(self.batch, int(1 / (self.lr * max(self.reg, 0.01) * most))))
         p = torch.randn(log.n_users, self.dim, generator=random) * 0.1
         q = torch.randn(log.n_items, self.dim, generator=random) * 0.1
         p[torch.bincount(user, minlength=log.n_users) == 0] = 0
@@ -65,7 +69,7 @@ class BPRMF:
         for epoch in tqdm(range(self.epochs), desc="BPR-MF", unit="epoch", disable=not show_progress):
             step = self.lr * (1 - epoch / self.epochs)
             other, total = self._negatives(user, first, size, taken, log.n_items, random), 0.0
-            for pick in torch.randperm(len(user), generator=random).split(self.batch):
+            for pick in torch.randperm(len(user), generator=random).split(batch):
                 u, i, j = user[pick], item[pick], other[pick]
                 pu, qi, qj = p[u], q[i], q[j]
                 gap = (pu * (qi - qj)).sum(1) + b[i] - b[j]
@@ -77,8 +81,8 @@ class BPRMF:
                 b.index_add_(0, i, pull[:, 0] - self.reg * b[i], alpha=step)
                 b.index_add_(0, j, -pull[:, 0] - self.reg * b[j], alpha=step)
             self.losses.append(total / len(user))
-            if not np.isfinite(self.losses[-1]):
-                raise RecsysError(f"BPR-MF: the loss of epoch {epoch + 1} is {self.losses[-1]}; lr={self.lr} is probably too large for batch={self.batch}.")
+            if not self.losses[-1] < 10:  # not a number, too; a model of zeros has log 2
+                raise RecsysError(f"BPR-MF: the loss of epoch {epoch + 1} is {self.losses[-1]:.3g}; lr={self.lr} is probably too large for reg={self.reg} and batch={batch}.")
         self.people, self.things, self.bias = p.numpy(), q.numpy(), b.numpy()
         return self
 

@@ -149,13 +149,14 @@ class SASRec:
             validation: a ``Split`` (``pairs``, ``positives``) inside training: stop early on its NDCG@10 and keep the best epoch.
 
         Raises:
-            BadData: the log has no time, or nobody has events at two different times.
+            BadData: the log has no time, nobody has events at two different times, or validation has no questions.
             RecsysError: the loss is no longer a number.
         """
         self.log = log.before(until)
         self.past = Reader(Histories.of, self.log)
         start, item, step = self.past()
-        people = np.flatnonzero((np.diff(start) > 1) & (step[np.maximum(start[1:] - 1, 0)] > 0))
+        oldest = np.maximum(start[:-1], start[1:] - self.max_len - 1)  # of what a batch reads of a person
+        people = np.flatnonzero((np.diff(start) > 1) & (step[np.maximum(start[1:] - 1, 0)] > step[oldest]))
         if not len(people):
             raise BadData(f"nobody in {log.name} has events at two different times (time in {log.time_kind!r}), so there is no next item to learn.")
         scenes = [self.log.scene_items(s) for s in range(log.n_scenes)] if self.per_scene else [np.arange(log.n_items)]
@@ -176,6 +177,8 @@ class SASRec:
                 self.best_epoch = epoch
                 if validation is not None:
                     fact["ndcg10"] = ndcg10(self, validation, seed=self.seed)
+                    if not math.isfinite(fact["ndcg10"]):
+                        raise BadData("validation has no questions, so no epoch can be called the best; give a split with pairs, or None.")
                     if fact["ndcg10"] > best:
                         best, kept = fact["ndcg10"], (epoch, deepcopy(self.net.state_dict()))
                     self.best_epoch = kept[0]

@@ -19,7 +19,7 @@ def ndcg10(model: Any, split: Split, most: int = 2000, seed: int = 0) -> float:
         split: the questions, as a rule ``split.validation()`` of the split that is reported.
 
     Returns:
-        The unweighted mean of the scenes' means.
+        The unweighted mean of the scenes' means; not a number where the split has no questions.
     """
     pick = np.sort(np.random.default_rng(seed).permutation(len(split.pairs))[:most])
     user, scene = (split.pairs[column].to_numpy()[pick] for column in (USER, SCENE))
@@ -34,4 +34,4 @@ def ndcg10(model: Any, split: Split, most: int = 2000, seed: int = 0) -> float:
         best = top_k(np.take(scores, order, axis=1), 10)
         lists = np.where(best < 0, -1, items[order[best]])
         means.append(list_ndcg(lists, [split.positives[k] for k in pick[here]]).mean())
-    return float(np.mean(means))
+    return float(np.mean(means)) if means else float("nan")
