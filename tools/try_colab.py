@@ -5,7 +5,7 @@
 Makes an environment of the given Python with the packages that Colab brings (the library's dependencies, at the newest versions that fit, and
 the asked transformers), installs the library with ``--no-deps`` from this checkout, and executes each notebook outside the checkout, so that
 only what was installed is found. With ``--record`` the outcome goes to ``data/results/colab.json``, each environment under its own name.
-Needs only Python itself. The exit status is not zero when a chapter failed.
+Needs only Python itself. The exit status is 1 when a chapter failed, and 2 when pip could not install what it needs.
 
     python tools/try_colab.py --here --record
 
@@ -67,9 +67,10 @@ def found(name: str) -> str | None:
 
 
 def pip(python: Path, *arguments: str) -> None:
-    """Run pip there; SystemExit with a sentence when it fails."""
+    """Run pip there. When it fails, as without a network, a sentence and exit status 2: nothing was tried."""
     if subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments]).returncode:
-        raise SystemExit(f"pip could not install {' '.join(arguments)}; its reason stands above.")
+        print(f"pip could not install {' '.join(arguments)}; its reason stands above.", file=sys.stderr)
+        raise SystemExit(2)
 
 
 def environment(folder: Path, interpreter: str, transformers: str) -> Path:
