@@ -48,6 +48,7 @@ def planted(answer):
         "everything": (lambda e, t: _text(e, t, lambda a, b: True), True),
         "boundary": (lambda e, t: _text(e, t, lambda a, b: a <= b), True),
         "day": (lambda e, t: _text(e, t, lambda a, b: a // DAY <= b // DAY), True),
+        "later": (lambda e, t: _text(e, t, lambda a, b: a != b), True),
         "count": (lambda e, t: f"{len(e)} things: " + _text(e, t, lambda a, b: a < b), True),
     }
     events = [("Green tea", 1 * DAY), ("Slow film", 3 * DAY + 100), ("Steam train", 5 * DAY)]
@@ -67,6 +68,8 @@ def planted(answer):
         return "a profile that reads up to the end of the day was passed: plant at `until` itself, not days after it."
     if not got["count"]:
         return "a profile that only *counts* the future was passed: the word does not stand in it, but it changes; compare with a profile made without the plant."
+    if not got["later"]:
+        return "a profile that reads what lies after `until`, but not at it, was passed: compare with a profile made from the past alone."
     return None
 
 
@@ -77,6 +80,8 @@ def topics(answer):
         return "an answer without a comma is no list and gives None, so that somebody can ask again; yours took it for a topic."
     if answer("tea, Tea, tea ,TEA") is not None:
         return "one topic said four times is one topic, and fewer than two are off-format; compare without capitals and spaces."
+    if answer("Likes: tea,") is not None:
+        return "an answer that breaks off after a comma has one topic: what stands behind the comma is nothing."
     got = answer("Likes: tea, slow films, Tea, the sea.")
     if got is None:
         return "'Likes: tea, slow films, Tea, the sea.' has the right format and came back as None."

@@ -17,16 +17,18 @@ def aged(vectors, days, half_life, moment, strict=True, sign=-1, base=2.0, scale
         return total / np.linalg.norm(total) if scale else total
 
 
-def leaks(make, events, until, when=0, compare=True):
+def leaks(make, events, until, when=0, compare=True, alone=True):
     plant = [*events, ("Zyxquort", until + when)]
-    return make(plant, until) != make(events, until) if compare else "Zyxquort" in make(plant, until)
+    past = [event for event in events if event[1] < until] if alone else events
+    return make(plant, until) != make(past, until) if compare else "Zyxquort" in make(plant, until)
 
 
-def topics(answer, opening=True, stop=True, once=True, least=True, most=6):
+def topics(answer, opening=True, stop=True, once=True, least=True, most=6, empty=False):
     if least and "," not in answer:
         return None
     parts = (answer.split(":")[-1] if opening else answer).split(",")
     parts = [(p.strip().rstrip(".") if stop else p.strip()) for p in parts]
+    parts = parts if empty else [p for p in parts if p]
     if once:
         parts = list({p.lower(): p.lower() for p in parts})
     return parts[:most] if len(parts) > 1 or not least else None
@@ -44,9 +46,9 @@ WRONG = {
              (lambda *a: aged(*a, scale=False), "length is not 1"), (lambda *a: aged(*a, empty=False), "before the first event"),
              (lambda *a: aged(*a, count_back=False, base=2.0**60), "overflows")],
     "05-2": [(lambda m, e, t: leaks(m, e, t, when=1), "plant at `until` itself"), (lambda m, e, t: leaks(m, e, t, when=-1), "honest profile"),
-             (lambda m, e, t: leaks(m, e, t, compare=False), "only *counts*"), (lambda m, e, t: leaks(m, e, t, when=3 * DAY), "plant at `until` itself"),
+             (lambda m, e, t: leaks(m, e, t, compare=False), "only *counts*"), (lambda m, e, t: leaks(m, e, t, alone=False), "from the past alone"), (lambda m, e, t: leaks(m, e, t, when=3 * DAY), "plant at `until` itself"),
              (lambda m, e, t: False, "nothing is ever found"), (lambda m, e, t: True, "honest profile")],
     "05-3": [(lambda a: topics(a, least=False), "no list"), (lambda a: topics(a, opening=False), "up to the colon"), (lambda a: topics(a, stop=False), "full stop"),
-             (lambda a: topics(a, once=False), "one topic said four times"), (lambda a: topics(a, most=99), "at most six")],
+             (lambda a: topics(a, once=False), "one topic said four times"), (lambda a: topics(a, most=99), "at most six"), (lambda a: topics(a, empty=True), "breaks off")],
     "05-4": [(lambda *a: delete(*a, which="none"), "still stored"), (lambda *a: delete(*a, which="after"), "before you delete"), (lambda *a: delete(*a, which="all"), "Omar's text")],
 }  # fmt: skip
