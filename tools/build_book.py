@@ -104,8 +104,10 @@ def execute_all(root: Path, cache_folder: Path, timeout: int, workers: int = 2) 
             done.append((name, seconds, "failed" if failed else outcome))
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        for worker in active_children():
+        working = active_children()
+        for worker in working:  # all at once: to one that is left the pool would say goodbye, and its kernel would answer
             worker.kill()
+        for worker in working:
             worker.join()
         kernels.sweep()
         raise
