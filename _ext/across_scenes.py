@@ -233,9 +233,9 @@ def finish(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def explain_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """A term's link carries its definition as its title, as a citation's carries its reference; ``_static/explain.js`` shows both."""
-    meaning = {}
     if "glossary" not in app.env.found_docs:
         return
+    meaning = {}
     for entry in app.env.get_doctree("glossary").findall(nodes.definition_list_item):
         words = " ".join(part.astext() for part in entry.findall(nodes.definition))
         meaning |= {name: " ".join(words.split()) for term in entry.findall(nodes.term) for name in term["ids"]}

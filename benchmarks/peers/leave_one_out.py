@@ -50,7 +50,8 @@ RUNS: dict[str, dict[str, Run]] = {
     "rectools": {"SASRec": Run({"n_factors": 64, "n_heads": 1, "session_max_len": 200, "batch_size": 32}, 8)},
 }
 """The two SASRecs have the same sizes, small enough for a processor; all else, the full softmax among it, is each library's default. The wider ones of ours had at most
-an hour of one thread. RecTools' own sizes (256 dimensions, 4 heads, batches of 128) are for a GPU: ``PUBLISHED`` are their figures, not run here."""
+an hour of one thread. RecTools' own sizes (256 dimensions, 4 heads, batches of 128) are for a GPU; ``PUBLISHED`` are the figures its authors
+print, not run here. The widest one of ours has these dimensions and heads."""
 PUBLISHED = {"ndcg10": 0.1779, "recall10": 0.3058, "source": "https://github.com/blondered/bert4rec_repro"}
 VALIDATED = 2_048
 METRICS = ("ndcg10", "recall10")
