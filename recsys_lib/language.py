@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,17 @@ def clean_texts(texts: Sequence[str], max_tokens: int) -> list[str]:
         if not isinstance(text, str):
             raise BadData(f"text {row} is a {type(text).__name__}, not a string; turn missing texts into '' first.")
     return [text[: 100 * max_tokens].encode("utf-8", "replace").decode() for text in texts]
+
+
+@contextmanager
+def without_onednn() -> Iterator[None]:
+    """PyTorch's own kernels on a processor: oneDNN, which makes only GELU in an encoder, keeps a kernel for every shape of batch, and is no faster."""
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before
 
 
 class TextEncoder:
@@ -140,21 +152,24 @@ class TextEncoder:
         ids = [row or [nothing] for row in ids]  # a decoder's tokenizer makes no token of an empty text
         length = np.array([len(row) for row in ids])
         order = np.argsort(-length, kind="stable")  # longest first: the bar errs on the safe side, too large batches fail at once
-        fresh: list[bytes] = []
-        with tqdm(total=len(ids), desc=f"encode with {self.name}", unit="text", disable=not show_progress) as bar, torch.inference_mode():
+        vectors = np.empty((len(ids), self.dim), np.float32)
+        fresh: list[int] = []
+        bar = tqdm(total=len(ids), desc=f"encode with {self.name}", unit="text", disable=not show_progress)
+        with bar, torch.inference_mode(), without_onednn():
             batches = []
             for same in np.split(order, np.flatnonzero(np.diff(length[order])) + 1):
                 size = max(1, batch_tokens // int(length[same[0]]))
                 batches += [same[k : k + size] for k in range(0, len(same), size)]
             for batch, pooled in run_batches(batches, lambda batch: self._pooled([ids[k] for k in batch])):
-                known.update((keys[k], vector) for k, vector in zip(batch, pooled, strict=True))
-                fresh += [keys[k] for k in batch]
+                vectors[batch] = pooled
+                fresh += batch.tolist()
                 bar.update(len(batch))
                 if cache and len(fresh) >= SHARD:
-                    self.cache.put(fresh, np.stack([known[key] for key in fresh]))
+                    self.cache.put([keys[k] for k in fresh], vectors[fresh])
                     fresh = []
         if cache and fresh:
-            self.cache.put(fresh, np.stack([known[key] for key in fresh]))
+            self.cache.put([keys[k] for k in fresh], vectors[fresh])
+        known.update(zip(keys, vectors, strict=True))
 
     def _pooled(self, ids: list[list[int]]) -> np.ndarray:
         """Texts of one length, as token ids → float32 [len(ids), d]."""

@@ -1,6 +1,7 @@
 """The growth benchmark fits the slopes it should, measures the memory that is used, and stops where it said it would."""
 
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,20 @@ def test_a_run_goes_on_where_it_stopped_and_leaves_out_what_would_take_too_long(
     growth.measure("squares", 150, [{"size": 10, "seconds": 1e-4, "gb": 0.5}], kept.append)
     assert asked == [100, 1_000, 10_000] and kept[-1]["left_out"] == [[100_000], [1_000_000]]
     assert kept[-1]["time_slope"] == pytest.approx(2) and kept[-1]["memory_slope"] == pytest.approx(0, abs=1e-9)
+
+
+GAPS = """
+from benchmarks.peers.peer import status_gb
+from recsys_lib.training import release_memory
+blocks = [bytes(100_000) for _ in range(4_000)]
+del blocks[::2]
+before = status_gb("VmRSS")
+release_memory()
+print(before - status_gb("VmRSS"))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps free memory between blocks in use")
+def test_release_memory_gives_the_gaps_back():
+    freed = subprocess.run([sys.executable, "-c", GAPS], cwd=Path(growth.__file__).parent.parent, capture_output=True, text=True, check=True).stdout
+    assert 0.12 < float(freed) < 0.25  # 2,000 blocks of 100 kB

@@ -65,6 +65,18 @@ def test_equals_one_text_at_a_time(fresh, batch_tokens):
 
 
 @needs_model
+def test_onednn_is_off_while_texts_are_read_and_back_afterwards(fresh, monkeypatch):
+    seen, pooled = [], fresh._pooled
+    monkeypatch.setattr(fresh, "_pooled", lambda ids: (seen.append(torch.backends.mkldnn.enabled), pooled(ids))[1])
+    before = torch.backends.mkldnn.enabled
+    fresh.encode(["Jazz"], show_progress=False, cache=False)
+    monkeypatch.setattr(fresh, "_pooled", lambda ids: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fresh.encode(["Jazz"], show_progress=False, cache=False)
+    assert seen == [False] and torch.backends.mkldnn.enabled == before
+
+
+@needs_model
 def test_raw_vectors_and_first_token(fresh):
     raw = fresh.encode(["Jazz"], normalize=False, show_progress=False)
     assert abs(np.linalg.norm(raw) - 1) > 0.1

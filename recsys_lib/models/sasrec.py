@@ -17,7 +17,7 @@ from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.models.full_softmax import full_softmax
 from recsys_lib.models.histories import Histories, Reader, check_codes
 from recsys_lib.models.validation import ndcg10
-from recsys_lib.training import has_bfloat16
+from recsys_lib.training import has_bfloat16, release_memory
 
 
 class Dropout(nn.Module):
@@ -207,6 +207,7 @@ class SASRec:
             loss.backward()
             optimizer.step()
             total, count = total + value * len(row), count + len(row)
+        release_memory()
         return total / max(count, 1)
 
     def _loss(self, state: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
