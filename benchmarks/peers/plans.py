@@ -27,7 +27,7 @@ def grid(**options: list) -> tuple[dict[str, Any], ...]:
 
 NEIGHBOURS = [20, 50, 100, 200, 500, 1000]
 RIDGES = [20, 50, 100, 200, 500, 1000]
-SEQUENCES: dict[str, list] = {"n_factors": [64], "n_heads": [1], "session_max_len": [50], "epochs": [5, 10, 15]}
+SEQUENCES: dict[str, list] = {"n_factors": [64], "n_heads": [1], "session_max_len": [50], "epochs": [1, 2, 3, 5, 10]}
 """Of a size with our SASRec; RecTools' own (256, 4 and 100) are for a GPU, and its three epochs for its examples."""
 
 PLANS: dict[str, dict[str, Plan]] = {
