@@ -49,7 +49,9 @@ class Profiles:
         self._keys = np.concatenate([[-1], owner * self._span + time - self._first])  # row 0: no past
         self._means = np.zeros((len(self._keys), len(self.half_lives), self.dim), np.float32)
         for k, h in enumerate(self.half_lives):
-            self._means[1:, k] = _running_means(vectors[item], owner, time, h)
+            sums = self._means[1:, k]
+            sums[:] = vectors[item]
+            _running_means(sums, owner, time, h)
 
     def at(self, users: np.ndarray, times: np.ndarray | int | None) -> np.ndarray:
         """Profiles of ``users`` [n] as of ``times`` [n] (or one moment for all; ``None``: after all events): float32 [n, pools, dim].
@@ -65,21 +67,20 @@ class Profiles:
         return self._means[last].reshape(len(users), self.pools, self.dim)
 
 
-def _running_means(vectors: np.ndarray, owner: np.ndarray, time: np.ndarray, half_life: float | None) -> np.ndarray:
-    """Row k: direction of the sum of its owner's rows up to and including k, each halved for every ``half_life`` days it lies before k: float32 [n, d].
+def _running_means(sums: np.ndarray, owner: np.ndarray, time: np.ndarray, half_life: float | None) -> None:
+    """Turn vectors [n, d], in place, into the direction of the sum of their owner's up to and including each, every one halved for each ``half_life`` days it lies before.
 
     sum_k = vector_k + ½^(days since event k - 1 / half-life) · sum_{k-1}: all owners' second events at once, then all third ones, and so on.
     ``owner`` ascends, ``time`` within an owner.
     """
-    sums = np.array(vectors, np.float32)
     place = np.arange(len(owner)) - np.searchsorted(owner, owner)  # 0 for an owner's first event
     fade = np.ones(len(owner), np.float32)
     if half_life is not None:
         fade[1:] = 0.5 ** (np.maximum(np.diff(time), 0) / (half_life * DAY))
     for rows in np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place)))[1:-1]:
         sums[rows] += fade[rows, None] * sums[rows - 1]
-    sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
-    return sums
+    for part in np.array_split(sums, len(sums) // 65_536 + 1):  # a block at a time: the norm makes a copy
+        part /= np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
 
 
 def past_of(log: InteractionLog, until: int | None = None) -> pd.DataFrame:

@@ -29,6 +29,9 @@ def aged(answer):
         return "an event 30 days older than another should count half as much at a half-life of 30 days."
     if abs(np.linalg.norm(got) - 1) > 1e-6:
         return "the direction is right and the length is not 1."
+    uneven = np.asarray(answer(v.copy(), start + np.array([0, 3, 40]), 10, start + 40), float)
+    if uneven.shape != (2,) or not np.allclose(uneven, np.array([0.5**0.3, 1]) / np.hypot(0.5**0.3, 1), atol=1e-6):
+        return "with events 3 days apart and a half-life of 10 days, the older one should count .81 times as much: the weight follows the days between them and the half-life that is given."
     none = np.asarray(answer(v.copy(), np.array([start, start + 30, start + 60]), 30, start), float)
     if none.shape != (2,) or not np.allclose(none, 0):
         return "before the first event there is no past, and the profile is a vector of zeros; yours divides by nothing or looks ahead."
@@ -94,6 +97,8 @@ def topics(answer):
         return f"from 'Likes: tea, slow films, Tea, the sea.' the topics are tea, slow films and the sea, in this order; yours are {', '.join(got)}."
     if answer("a, b, c, d, e, f, g, h") is None or len(answer("a, b, c, d, e, f, g, h")) != 6:
         return "at most six topics were asked for; an answer that runs on is cut."
+    if len(answer("a, A, b, c, d, e, f") or []) != 6:
+        return "'a, A, b, c, d, e, f' holds six topics, a to f; take repeats out before you cut, or they use up places."
     return None
 
 
@@ -104,8 +109,8 @@ def deletion(answer):
     def prompt(events, person):
         return "; ".join(title for who, title in events if who == person)
 
-    events = [("mira", "tea"), ("omar", "tea"), ("mira", "tent"), ("omar", "rope")]
-    stored = {prompt(events, "mira"): "Likes tea and camping.", prompt(events, "omar"): "Likes tea and climbing."}
+    events = [("mira", "tea"), ("omar", "tea"), ("mira", "tent"), ("omar", "rope"), ("omar", "tent")]
+    stored = {prompt(events, "mira"): "Likes tea and camping.", prompt(events, "omar"): "Likes tea, climbing and camping."}
     got = answer(list(events), dict(stored), "mira", "tent", prompt)
     if not isinstance(got, tuple) or len(got) != 2:
         return "return the events and the stored texts, in this order."
@@ -119,5 +124,5 @@ def deletion(answer):
             return "the text written from the deleted event is still stored, and it still says camping: make its prompt before you delete the event."
         return "the text written from the deleted event is still stored."
     if prompt(events, "omar") not in texts:
-        return "Omar's text is gone, too; only Mira's was made from the deleted event."
+        return "Omar's text is gone, too; only Mira's was made from the deleted event. That his prompt holds the same title is his affair."
     return None

@@ -100,6 +100,11 @@ def seesaw(answer):
     calm = answer(before.copy(), before + 0.1, scene.copy())
     if calm[1]:
         return "where every scene gains there is no seesaw; it takes at least one gain and at least one loss."
+    if answer(before.copy(), before - 0.1, scene.copy())[1]:
+        return "where every scene loses there is no seesaw; it takes at least one gain and at least one loss."
+    uneven = before + np.array([0.3, 0.3, 0.3, 0.3, 0.3, -0.1, 0.2, -0.1, 0.1])
+    if answer(before.copy(), uneven, scene.copy())[1]:
+        return "single pairs lose here and every scene gains by its mean; the seesaw is one of scenes."
     return None
 
 

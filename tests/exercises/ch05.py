@@ -17,6 +17,18 @@ def aged(vectors, days, half_life, moment, strict=True, sign=-1, base=2.0, scale
         return total / np.linalg.norm(total) if scale else total
 
 
+def by_rank(vectors, days, half_life, moment):
+    past = vectors[days < moment]
+    total = (past * 0.5 ** np.arange(len(past))[::-1, None]).sum(0)
+    return total / max(np.linalg.norm(total), 1e-12)
+
+
+def cut_first(answer):
+    parts = topics(answer, once=False, most=6) or []
+    parts = list({p.lower(): p for p in parts})
+    return parts if len(parts) > 1 else None
+
+
 def leaks(make, events, until, when=0, compare=True, alone=True):
     plant = [*events, ("Zyxquort", until + when)]
     past = [event for event in events if event[1] < until] if alone else events
@@ -36,7 +48,7 @@ def topics(answer, opening=True, stop=True, once=True, least=True, most=6, empty
 
 def delete(events, stored, person, title, prompt, which="before"):
     old, left = prompt(events, person), [e for e in events if e != (person, title)]
-    gone = {"before": [old], "after": [prompt(left, person)], "none": [], "all": list(stored)}[which]
+    gone = {"before": [old], "after": [prompt(left, person)], "none": [], "all": list(stored), "title": [key for key in stored if title in key]}[which]
     return left, {k: v for k, v in stored.items() if k not in gone}
 
 
@@ -44,11 +56,11 @@ RIGHT = {"05-1": [aged], "05-2": [leaks], "05-3": [topics], "05-4": [delete]}
 WRONG = {
     "05-1": [(lambda *a: aged(*a, strict=False), "strictly earlier"), (lambda *a: aged(*a, sign=1), "wrong way round"), (lambda *a: aged(*a, base=np.e), "base is 2"),
              (lambda *a: aged(*a, scale=False), "length is not 1"), (lambda *a: aged(*a, empty=False), "before the first event"),
-             (lambda *a: aged(*a, count_back=False, base=2.0**60), "overflows")],
+             (lambda *a: aged(*a, count_back=False, base=2.0**60), "overflows"), (by_rank, "3 days apart"), (lambda v, d, h, m: aged(v, d, 30, m), "3 days apart")],
     "05-2": [(lambda m, e, t: leaks(m, e, t, when=1), "plant at `until` itself"), (lambda m, e, t: leaks(m, e, t, when=-1), "honest profile"),
              (lambda m, e, t: leaks(m, e, t, compare=False), "only *counts*"), (lambda m, e, t: leaks(m, e, t, alone=False), "from the past alone"), (lambda m, e, t: leaks(m, e, t, when=3 * DAY), "plant at `until` itself"),
              (lambda m, e, t: False, "nothing is ever found"), (lambda m, e, t: True, "honest profile")],
     "05-3": [(lambda a: topics(a, least=False), "no list"), (lambda a: topics(a, opening=False), "up to the colon"), (lambda a: topics(a, stop=False), "full stop"),
-             (lambda a: topics(a, once=False), "one topic said four times"), (lambda a: topics(a, most=99), "at most six"), (lambda a: topics(a, empty=True), "breaks off")],
-    "05-4": [(lambda *a: delete(*a, which="none"), "still stored"), (lambda *a: delete(*a, which="after"), "before you delete"), (lambda *a: delete(*a, which="all"), "Omar's text")],
+             (lambda a: topics(a, once=False), "one topic said four times"), (lambda a: topics(a, most=99), "at most six"), (lambda a: topics(a, empty=True), "breaks off"), (cut_first, "before you cut")],
+    "05-4": [(lambda *a: delete(*a, which="none"), "still stored"), (lambda *a: delete(*a, which="after"), "before you delete"), (lambda *a: delete(*a, which="all"), "Omar's text"), (lambda *a: delete(*a, which="title"), "the same title")],
 }  # fmt: skip

@@ -63,7 +63,8 @@ WRONG = {
     "06-2": [(lambda p, g, t: (p * g[:, t]).sum(1), "exchanged"), (lambda p, g, t: (p * g[t].mean(1)[:, None]).sum(1), "one number for all"),
              (lambda p, g, t: (p * g[t]).mean(1), "so sum"), (lambda p, g, t: p[:, t] * g[t, t], "elsewhere has gates"), (lambda p, g, t: (p * g[t]).sum(2), "axis 1")],
     "06-3": [(added, "multiply them"), (without_one, "the 1 is missing")],
-    "06-4": [(on_average, "hides it"), (sums, "take means"), (lambda b, a, s: seesaw(a, b, s), "turned round"), (lambda b, a, s: (seesaw(b, a, s)[0], True), "no seesaw")],
+    "06-4": [(on_average, "hides it"), (sums, "take means"), (lambda b, a, s: seesaw(a, b, s), "turned round"), (lambda b, a, s: (seesaw(b, a, s)[0], True), "no seesaw"),
+             (lambda b, a, s: (seesaw(b, a, s)[0], min(seesaw(b, a, s)[0].values()) < -1e-9), "every scene loses"), (lambda b, a, s: (seesaw(b, a, s)[0], (a - b).max() > 1e-9 and (a - b).min() < -1e-9), "one of scenes")],
     "06-5": [(lambda x, p: swaps(x, p, positive=False), "only positive"), (lambda x, p: swaps(x, p, once=False), "stand once"), (lambda x, p: swaps(x, p, flat=True), "equal x"),
              (lambda x, p: swaps(x, p, upside=True), "upside down"), (lambda x, p: swaps(x, p)[::-1], "smallest S first")],
 }  # fmt: skip
