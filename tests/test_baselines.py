@@ -114,6 +114,15 @@ def test_prior_learns_which_window_counts():
     assert model.weight[0].argmax() == 0 and model.weight[0][0] > 0.3
 
 
+def test_prior_of_a_scene_younger_than_every_moment_follows_its_counts():
+    """All events lie after the last moment, so nothing was counted at any: no weight can be learned, and none may be noise."""
+    rows = [(k, 2 * (k % 3 == 0), 400 * DAY - k * 3600) for k in range(40)] + [(99, 1, 0)]
+    model = PopularityPrior().fit(make_log(rows))
+    assert (model.weight[0] == 0.25).all()
+    scores, counts = model.score([0], 0)[0], np.bincount(model.log.events["item"], minlength=model.log.n_items)[model.log.scene_items(0)]
+    assert (np.argsort(scores) == np.argsort(counts)).all() and len(np.unique(scores)) > 1
+
+
 def test_item_knn_is_the_cosine_of_sets(log):
     x, model = log.matrix().toarray(), ItemKNN(dtype=np.float64).fit(log)
     size = x.sum(0)

@@ -87,6 +87,12 @@ def takes_over(answer):
     always = got([0.1] * 5, [0.2] * 5)
     if always != 0:
         return f"a curve that is ahead from the first point took over at that point, 0, and your answer was {always}."
+    equal = got([0.1] * 5, [0.1] * 5)
+    if equal is None or not np.isinf(equal):
+        return f"of two equal curves none is ahead, so nothing takes over, and your answer was {equal}; return float('inf')."
+    tie = got([0.2] * 5, [0.3, 0.2, 0.3, 0.3, 0.3])
+    if abs(tie - 9) > 1e-6:
+        return f"where the curves meet at 9 events `b` is not ahead, so it takes over from there, at 9, and your answer was {tie}."
     return None
 
 

@@ -20,6 +20,10 @@ def _needs_days(log: InteractionLog) -> None:
         raise BadData(f"a window in days needs calendar time, and {log.name} has time in {log.time_kind!r}; use Popularity(window=None).")
 
 
+FIRST = 0.25
+"""The weight of each window before anything is learned."""
+
+
 class Popularity:
     """Score = events of the item in the last ``window`` days before T. Everyone sees the same list.
 
@@ -60,7 +64,8 @@ class PopularityPrior:
 
     The weights are a conditional logit (McFadden, 1974): at each of ``cuts`` moments inside training, ``step`` days apart, the
     windows are counted strictly before the moment, and the items taken in the following ``step`` days are the choices among
-    all items of the scene. The weights of a scene maximise the mean log-likelihood of these choices.
+    all items of the scene. The weights of a scene maximise the mean log-likelihood of these choices. A scene in which no item had a
+    count at any of these moments, since it is younger than they are, keeps the weights it begins with, equal for all windows.
 
     Args:
         windows: days. cuts: moments. step: days between them, and how far each looks ahead.
@@ -92,10 +97,10 @@ class PopularityPrior:
         time, item = events[TIME].to_numpy(), events[ITEM].to_numpy()
         x = torch.from_numpy(np.stack([self._features(self.log, m) for m in moments]))
         taken = torch.from_numpy(np.stack([np.bincount(item[(time >= m) & (time < m + step)], minlength=log.n_items) for m in moments]).astype(float))
-        self.weight = np.zeros((log.n_scenes, len(self.windows)))
+        self.weight = np.full((log.n_scenes, len(self.windows)), FIRST)
         for scene in range(log.n_scenes):
             items = log.scene_items(scene)
-            if len(items) and taken[:, items].sum() > 0:
+            if len(items) and taken[:, items].sum() > 0 and x[:, items].any():
                 self.weight[scene] = _logit(x[:, items], taken[:, items])
         self.features = self._features(self.log, end)
         return self
@@ -109,7 +114,7 @@ class PopularityPrior:
 
 def _logit(x: torch.Tensor, taken: torch.Tensor) -> np.ndarray:
     """Weights [windows] of the conditional logit; x [moments, items, windows], taken counts [moments, items]."""
-    w = torch.full((x.shape[2],), 0.25, dtype=x.dtype, requires_grad=True)
+    w = torch.full((x.shape[2],), FIRST, dtype=x.dtype, requires_grad=True)
     optimiser = torch.optim.LBFGS([w], max_iter=50, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:

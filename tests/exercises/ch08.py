@@ -74,6 +74,13 @@ def safe(title, most=60):
     return '"' + " ".join(text.split())[:most] + '"'
 
 
+def only_lines(title, most=60):
+    text = " ".join(title.replace('"', "'").split("\n"))
+    while "<|" in text or "|>" in text:
+        text = text.replace("<|", "").replace("|>", "")
+    return '"' + text[:most] + '"'
+
+
 def once(title, most=60):
     return '"' + " ".join(title.replace('"', "'").replace("<|", "").replace("|>", "").split())[:most] + '"'
 
@@ -92,7 +99,8 @@ WRONG = {
              (lambda s, m, k, t: diverse(s, m, k, t, again=True, sign=0), "stands twice"), (lambda s, m, k, t: diverse(s, m, k, 1 - t), "trade = 1")],
     "08-3": [(per_show, "clicks per show"), (weighed_per_show, "divide by n_people")],
     "08-4": [(everywhere, "exact search"), (far_cells, "closed cell")],
-    "08-5": [(once, "look again"), (lambda t, most=60: f'"{t[:most]}"', "closes the quotation")],
+    "08-5": [(once, "look again"), (lambda t, most=60: f'"{t[:most]}"', "closes the quotation"), (lambda t, most=60: safe(t.replace('"', ""), most), "are not lost"),
+             (only_lines, "white space")],
     "08-6": [(lambda *x: worth(*x, agree=False), "would have shown"), (lambda *x: worth(*x, weigh=False), "not weighed"), (lambda *x: worth(*x, visits=x[1].sum()), "number of places"),
              (lambda *x: worth(*x, visits=len(np.unique(x[0]))), "is a visit as well"), (lambda *x: worth(*x, rows=True), "within each visit"), (lambda *x: worth(*x, mean=False), "root of n_visits")],
 }  # fmt: skip

@@ -33,6 +33,14 @@ def takes_over(shots, a, b, scale=np.log1p, back=np.expm1, last=True):
     return back(x)
 
 
+def ties_ahead(shots, a, b):
+    return shots[0] if (np.array(b) >= np.array(a)).all() else takes_over(shots, a, b)
+
+
+def ties_ahead_unless_equal(shots, a, b):
+    return takes_over(shots, a, b) if list(a) == list(b) else ties_ahead(shots, a, b)
+
+
 def along_n(shots, a, b):
     return takes_over(shots, a, b, float, float)
 
@@ -75,7 +83,7 @@ WRONG = {
     "09-1": [(lambda n, low, high: cells(n, low < 0), "holds zero"), (lambda n, low, high: cells(n, high <= 0), "exactly zero"), (lambda n, low, high: cells(n, low > 0), "is a gain")],
     "09-2": [(lambda u, s, t, new, T: s != new, "leaks"), (lambda u, s, t, new, T: t < T, "it has none"), (lambda u, s, t, new, T: ~((s == new) & (t >= T)), "it has none"),
              (lambda u, s, t, new, T: (s != new) & (t <= T), "strictly earlier"), (without_visitors, "keep its people's others")],
-    "09-3": [(along_n, "along log(1 + n)"), (first_touch, "last crossing"), (measured, "interpolate"), (touches, "never takes over")],
+    "09-3": [(along_n, "along log(1 + n)"), (first_touch, "last crossing"), (measured, "interpolate"), (touches, "never takes over"), (ties_ahead, "none is ahead"), (ties_ahead_unless_equal, "at 9")],
     "09-4": [(lambda a, b: np.trace(a @ b.T) / len(a), "perfectly consistent"), (lambda a, b: np.trace(a @ b.T) / len(a) - (a @ b.T).mean(), "diagonal")],
     "09-5": [(lambda x, s, k: among(x, s, k, own=False), "other scenes"), (lambda x, s, k: among(x, s, k, length=False), "length 1"), (lambda x, s, k: among(x, s, k, itself=False), "left out")],
 }  # fmt: skip
