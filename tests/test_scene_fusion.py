@@ -15,6 +15,7 @@ from recsys_lib.data import build_log, held_out_scene, temporal_split
 from recsys_lib.data.sceneworld import make_world
 from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.evaluation import compare, judge
+from recsys_lib.models.multiscene import Gated
 from recsys_lib.models.popularity import PopularityPrior
 from recsys_lib.models.scene_fusion import SceneFusion, describe_scenes
 from recsys_lib.profiles import Profiles
@@ -344,6 +345,17 @@ def test_two_fits_with_one_seed_are_one_and_strangers_get_the_prior(world, vecto
     rows = a.score(people, 1, nobody)
     assert (rows == rows[0]).all()
     np.testing.assert_allclose(a.score(people, 1, split.train), a.score(people, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("tower", [None, partial(Gated, make=PairGates)])
+def test_a_scene_held_out_whole_has_the_mean_of_the_trained_gates(world, vectors, tower):
+    split = held_out_scene(world.log, "music")
+    net, music = SceneFusion(vectors, cuts=4, epochs=1, negatives=50, tower=tower).fit(split.train, split.until).net, split.log.scene_code("music")
+    gates = net.gates if tower is None else net.tower.gates
+    asked = [s for s in range(split.log.n_scenes) if (split.train.events["scene"] == s).any()]
+    assert gates.trained.nonzero().ravel().tolist() == asked and music not in asked
+    torch.testing.assert_close(gates()[music], gates.table[asked].mean(0))
+    assert not torch.allclose(gates()[music], gates.table[music])
 
 
 @pytest.mark.parametrize("gates", ["pair", "text", "mean"])
