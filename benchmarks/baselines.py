@@ -73,7 +73,7 @@ def build(name: str, setting: dict[str, Any], vectors: dict[str, np.ndarray], ch
     makers: dict[str, Callable[..., Any]] = {
         "popularity, all time": Popularity, BAR: Popularity, "prior": PopularityPrior, "transitions": TransitionCounts, "item-kNN": ItemKNN, "EASE": EASE,
         "BPR-MF": lambda **k: BPRMF(seed=seed, **k),
-        "SASRec": lambda **k: SASRec(seed=seed, loss="sampled", patience=2, **k),
+        "SASRec": lambda **k: SASRec(**{"seed": seed, "loss": "sampled", "patience": 2} | k),
         "mix: prior + item-kNN": lambda **k: Mix(prior(), knn(), **k),
         "mix: prior + transitions": lambda **k: Mix(prior(), TransitionCounts(**chosen["transitions"]), **k),
         "mix: prior + item-kNN + EASE": lambda **k: Mix(Mix(prior(), knn(), **chosen["mix: prior + item-kNN"]), EASE(**chosen["EASE"]), **k),
@@ -86,6 +86,8 @@ def tune(name: str, trial: Split, vectors: dict[str, np.ndarray], chosen: dict[s
     """NDCG@10 on validation and setting, of every setting of the grid."""
     tried, fitted = [], None
     for setting in GRIDS[name]:
+        if name == "SASRec" and trial.log.n_items < 10_000:  # of a larger catalogue the sum over all items takes too long
+            setting = setting | {"loss": "softmax"}
         if fitted is None or name not in MIXES:
             fitted = build(name, setting, vectors, chosen)
             fit = {"validation": trial} if isinstance(fitted, SASRec) else {}
