@@ -3,7 +3,7 @@
     python -m benchmarks.peers movielens-1m ours implicit --record peers-movielens-1m
 
 Each library is installed in an environment of its own the first time (``$RECSYS_CACHE/peers/<name>``, from ``<name>.txt`` here). A model may try the
-settings of ``plans.py``; the one with the highest NDCG@10 over all pairs of ``split.validation()`` is fitted again on training and judged after T.
+settings of ``plans.py``; the one with the highest NDCG@10 over all pairs of ``split.validation()`` is fitted again on training and judged after T. Some of ours have a second row whose choice is made by the people with a past alone.
 Ours take the settings that the recorded run of :mod:`benchmarks.baselines` chose in the same way, where it knows them. Each is compared with
 ours of the same name, once both have been judged. Of ``music-1m`` 6,000 questions are drawn by chance. The record is written after each model, and a run that was stopped goes on where it was; ours are fitted
 again where their values are not at hand, as on another machine.
@@ -37,10 +37,13 @@ METRICS = ("ndcg10", "recall100")
 
 def tune(peer: str, model: str, plan: Plan, trial: Split, work: Path) -> list[tuple[float, dict[str, Any], float]]:
     """NDCG@10 on validation, setting, and seconds of the fit, of every setting."""
-    tried = []
+    tried, asked = [], trial
+    if plan.known:
+        pick = np.flatnonzero(trial.pairs["kind"] == "known")
+        asked = replace(trial, pairs=trial.pairs.iloc[pick].reset_index(drop=True), positives=[trial.positives[k] for k in pick])
     for setting in plan.settings:
         facts = fit_and_ask(peer, work / "validation.npz", model, setting, 0, work / "scores")
-        tried.append((ndcg10(Scores(work / "scores", trial), trial, most=len(trial.pairs)), setting, facts["seconds_fit"]))
+        tried.append((ndcg10(Scores(work / "scores", trial), asked, most=len(asked.pairs)), setting, facts["seconds_fit"]))
         print(f"  {tried[-1][0]:.5f} {setting} {facts['seconds_fit']:.1f} s", flush=True)
     return tried
 

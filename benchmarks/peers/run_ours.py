@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import peer
 
+from benchmarks.peers.plans import PLANS
 from recsys_lib.data import InteractionLog
 from recsys_lib.models.bpr import BPRMF
 from recsys_lib.models.ease import EASE
@@ -31,7 +32,8 @@ def fit(make: Callable[..., Any], seeded: bool, task: peer.Task, seed: int, **se
 
 
 sasrec = partial(SASRec, loss="sampled", device="cpu")
-MODELS = {name: partial(fit, make, seeded) for name, make, seeded in (("item-kNN", ItemKNN, False), ("item-kNN, asymmetric", ItemKNN, False), ("EASE", EASE, False), ("BPR-MF", BPRMF, True), ("SASRec", sasrec, True))}
+MODELS = {name: partial(fit, make, seeded) for name, make, seeded in (("item-kNN", ItemKNN, False), ("EASE", EASE, False), ("BPR-MF", BPRMF, True), ("SASRec", sasrec, True))}
+MODELS |= {name: MODELS[name.partition(",")[0]] for name in PLANS["ours"]}
 
 if __name__ == "__main__":
     peer.run(MODELS, "torch")
