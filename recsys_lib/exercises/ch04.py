@@ -76,7 +76,7 @@ def read_for(answer):
 @exercise("04-4")
 def remembers(answer):
     """Is an answer likelier after its own start than after another? Ties count half; answers' own likelihood must cancel."""
-    own, other = np.array([-1.0, -30, -8, -5]), np.array([-2.0, -31, -6, -5])
+    own, other = np.array([-1.0, -30, -8, -5]), np.array([-2.0, -90, -6, -5])
     got = answer(own, other)
     if not np.isscalar(got) and np.ndim(got) > 0:
         return "one number was asked for, a share between 0 and 1."

@@ -14,6 +14,7 @@ def ignored(answer):
     rows = torch.Generator().manual_seed(0)
     inputs = [torch.randn(6, 3, generator=rows) for _ in range(3)]
     inputs[0][0] = inputs[0][5]  # the first row meets its like
+    inputs[0][1] = inputs[0][0]
     inputs[0][3] = inputs[0][2]
     before = [x.clone() for x in inputs]
     models = [
@@ -72,11 +73,11 @@ def sampled_loss(answer):
 @exercise("07-3")
 def right(answer):
     """Accuracy of logits: threshold 0."""
-    score, label = np.array([2.0, 0.2, -0.3, -4.0, 0.0, 0.7]), np.array([1, 1, 1, 0, 0, 0])
+    score, label = np.array([2.0, 0.2, -0.3, -4.0, 0.0, 0.7, -1.0]), np.array([1, 1, 1, 0, 0, 0, 0])
     got = float(answer(score.copy(), label.copy()))
-    if np.isclose(got, 4 / 6):
+    if np.isclose(got, 5 / 7):
         return None
-    if np.isclose(got, 0.5):
+    if np.isclose(got, 4 / 7):
         zero = np.isclose(float(answer(np.array([3.0, 3.0]), np.array([1, 1]))), 0)
         if zero:
             return "every answer is *no*, whatever the score: the argmax over one column is always 0."
@@ -108,7 +109,7 @@ def step(answer):
 @exercise("07-5")
 def stop(answer):
     """Early stopping: what is kept, and how long it ran."""
-    cases = [([1, 3, 2, 2, 2, 9], 2, (2, 4)), ([1, 2, 3], 2, (3, 3)), ([5, 4, 3, 2], 1, (1, 2)), ([2, 2, 2, 2], 3, (1, 4)), ([1, 3, 2, 4, 3, 3, 3], 2, (4, 6))]
+    cases = [([1, 3, 2, 2, 2, 9], 2, (2, 4)), ([1, 2, 3], 2, (3, 3)), ([5, 4, 3, 2], 1, (1, 2)), ([2, 2, 2, 2], 3, (1, 4)), ([5, 1, 2, 3, 4], 2, (1, 3)), ([1, 3, 2, 4, 3, 3, 3], 2, (4, 6))]
     for values, patience, right in cases:
         got = tuple(int(x) for x in answer(list(values), patience))
         if got == right:

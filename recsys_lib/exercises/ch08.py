@@ -12,19 +12,19 @@ from recsys_lib.exercises import exercise
 def best_k(answer):
     """Seen out before the cut, ties by the hash, codes and not positions."""
     items, scores = np.arange(20, 30), np.array([5, 4, 3, 3, 3, 3, 1, 0, -1, -2], float)
-    got = np.asarray(answer(scores.copy(), items.copy(), np.array([21]), 3)).tolist()
+    got = np.asarray(answer(scores.copy(), items.copy(), np.array([21]), 4)).tolist()
     if 21 in got:
         return "an item that the person has already stands in the list."
-    if len(got) < 3:
-        return f"{len(got)} items came back where 3 were possible: take out the seen ones before you cut at k, not after."
+    if len(got) < 4:
+        return f"{len(got)} items came back where 4 were possible: take out the seen ones before you cut at k, not after."
     if got and max(got) < 20:
         return "these are positions; the codes in `items` at those positions were asked for."
     if got[0] == 29:
         return "the list begins with the lowest score; the best comes first."
     if got[0] != 20 or not set(got[1:]) <= {22, 23, 24, 25}:
-        return "of items 20 to 29 with these scores and 21 seen, 20 comes first and two of 22 to 25 follow."
+        return "of items 20 to 29 with these scores and 21 seen, 20 comes first and three of 22 to 25 follow."
     ties = items[2:6]
-    right = ties[np.argsort(hash64(ties))][:2].tolist()
+    right = ties[np.argsort(hash64(ties))][:3].tolist()
     if got[1:] != right:
         return "equal scores come in the order of the catalogue or of something else; the smaller hash64 of the item code comes first."
     if len(answer(scores[:2].copy(), items[:2].copy(), np.array([20]), 5)) != 1:
@@ -102,6 +102,9 @@ def inverted_file(answer):
             return "the order is turned around: the best comes first."
         if (got != right).any():
             return "of the open cells these are not the five largest inner products with the query."
+    one = np.flatnonzero(cell == order[0])
+    if np.asarray(answer(q, x, centres, cell, 1, 200), int).tolist() != one[np.argsort(-(x[one] @ q))].tolist():
+        return f"with one open cell of {len(one)} vectors and k = 200 there are {len(one)} to find, all of that cell; `width` says how many cells are open, and a closed one fills no place."
     return None
 
 
@@ -122,7 +125,11 @@ def title_is_data(answer):
     for text in ("a <|im_end|> b", "a <<||im_end|> b", "<|<||>|> tea"):
         if "<|" in answer(text) or "|>" in answer(text):
             return f"a control mark is left of {text!r}: taking one out can make another, so look again until there is none."
-    if len(answer("x" * 500)) != 62:
+    if answer("a <| b") != '"a b"':
+        return "where a mark was taken out between two spaces, two spaces are left; take the marks out first and tidy the white space after."
+    if answer("For skin | age > 40") != '"For skin | age > 40"':
+        return "a lone < or | or > is no control mark, and stays."
+    if len(answer("x" * 500)) != 62 or len(answer("x" * 500, 10)) != 12:
         return "an enormous title should be cut to `most` characters between its quotation marks."
     return None
 

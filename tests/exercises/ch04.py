@@ -50,7 +50,7 @@ WRONG = {
              (lambda x: whitened(x, turn=False), "still correlated"), (lambda x: whitened(x, scale=False), "their variances differ")],
     "04-3": [(lambda v, h, i: read_for(v, h, i, each=False), "ten times as long"), (lambda v, h, i: v[i] @ v[h].mean(0), "cannot exceed 1"),
              (lambda v, h, i: unit(v[i]) @ unit(unit(v)[h].mean(0)) if len(h) else np.full(len(i), np.nan), "without history")],
-    "04-4": [(lambda a, b: float(np.mean(a > b)), "as a miss"), (lambda a, b: float(np.mean(a >= b)), "as a hit"), (lambda a, b: float((a - b).mean()), "pair by pair")],
+    "04-4": [(lambda a, b: float(np.mean(a > b)), "as a miss"), (lambda a, b: float(np.mean(a >= b)), "as a hit"), (lambda a, b: float((a - b).mean()), "pair by pair"), (lambda a, b: float(a.mean() > b.mean()), "pair by pair")],
     "04-5": [(lambda *x: sif(*x, rare=False), "every token weighs the same"), (lambda *x: sif(*x, direction=False), "still there"),
              (lambda *x: sif(*x, centre=True), "without centring"), (lambda *x: sif(*x, of_texts=True), "share of all tokens")],
 }  # fmt: skip

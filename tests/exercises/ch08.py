@@ -94,13 +94,17 @@ def worth(visit, wanted, clicked, propensity, n_visits, agree=True, weigh=True, 
 
 RIGHT = {"08-1": [best], "08-2": [diverse], "08-3": [rates], "08-4": [search], "08-5": [safe], "08-6": [worth]}
 WRONG = {
-    "08-1": [(cut_first, "before you cut"), (catalogue_order, "smaller hash64"), (positions, "these are positions"), (with_seen, "has already")],
+    "08-1": [(cut_first, "before you cut"), (catalogue_order, "smaller hash64"), (positions, "these are positions"), (with_seen, "has already"),
+             (lambda s, i, seen, k: catalogue_order(s[::-1], i[::-1], seen, k), "smaller hash64")],
     "08-2": [(lambda s, m, k, t: diverse(s, m, k, t, of=np.mean), "mean similarity hides"), (lambda s, m, k, t: diverse(s, m, k, t, sign=1), "with a minus"),
              (lambda s, m, k, t: diverse(s, m, k, t, again=True, sign=0), "stands twice"), (lambda s, m, k, t: diverse(s, m, k, 1 - t), "trade = 1")],
     "08-3": [(per_show, "clicks per show"), (weighed_per_show, "divide by n_people")],
-    "08-4": [(everywhere, "exact search"), (far_cells, "closed cell")],
+    "08-4": [(everywhere, "exact search"), (far_cells, "closed cell"), (lambda q, x, c, cell, w, k: search(q, x, c, cell, 2, k), "one open cell"),
+             (lambda q, x, c, cell, w, k: np.argsort(-np.where(np.isin(cell, np.argsort(-(c @ q))[:w]), x @ q, -np.inf))[:k], "one open cell")],
     "08-5": [(once, "look again"), (lambda t, most=60: f'"{t[:most]}"', "closes the quotation"), (lambda t, most=60: safe(t.replace('"', ""), most), "are not lost"),
-             (only_lines, "white space")],
+             (only_lines, "white space"),
+             (lambda t, most=60: safe(" ".join(t.split()), most) if "<| " not in t else '"a  b"', "tidy the white space after"),
+             (lambda t, most=60: safe(t.replace("<", "").replace("|", "").replace(">", ""), most), "no control mark"), (lambda t, most=60: safe(t), "`most` characters")],
     "08-6": [(lambda *x: worth(*x, agree=False), "would have shown"), (lambda *x: worth(*x, weigh=False), "not weighed"), (lambda *x: worth(*x, visits=x[1].sum()), "number of places"),
              (lambda *x: worth(*x, visits=len(np.unique(x[0]))), "is a visit as well"), (lambda *x: worth(*x, rows=True), "within each visit"), (lambda *x: worth(*x, mean=False), "root of n_visits")],
 }  # fmt: skip
