@@ -32,6 +32,8 @@ def person(answer):
         return "The mean is right; scale it to length one, or busy and quiet people cannot be compared."
     if not np.allclose(got, np.sqrt([0.5, 0.5])):
         return "Average the rows named in the history, not all items, then divide by the length of the mean."
+    if not np.allclose(answer(np.array([[1.0, 0.0], [0.0, 1.0], [3.0, 4.0]]), [0, 2, 2]), np.array([7.0, 8.0]) / np.hypot(7, 8)):
+        return "For the history 0, 2, 2 the rows 0 and 2 count, the second one twice; then divide by the length of the mean, whatever the lengths of the rows."
     return None
 
 
@@ -44,6 +46,8 @@ def fresh(answer):
         return "The list came out short: take seen items out before you cut it to k places."
     if got != [1, 2]:
         return "Best first among what is left: for scores 5, 4, 3, 2 with 0 seen that is 1, then 2."
+    if list(answer([2.0, 5.0, 4.0, 5.0, 3.0, 5.0], [3, 2], 3)) != [1, 5, 4]:
+        return "Sort the scores first, the highest on top and the earlier of equals first; then leave out every position in seen, wherever it stands."
     if list(answer([5.0, 4.0], [0, 1], 2)) != []:
         return "When everything was seen there is nothing left to show: an empty list."
     return None
@@ -51,12 +55,12 @@ def fresh(answer):
 
 @exercise("00-4")
 def history(answer):
-    events = pd.DataFrame({"user": [1, 2, 1, 1, 1], "item": [7, 8, 9, 5, 6], "time": [30, 10, 20, 40, 50]})
+    events = pd.DataFrame({"user": [1, 2, 1, 1, 1, 1], "item": [7, 8, 9, 4, 5, 6], "time": [30, 10, 20, 25, 40, 50]})
     got = list(answer(events, 1, 40))
     if 5 in got:
         return "The event at the cut itself is in your history; strictly earlier means time < until."
     if 8 in got:
         return "Another person's event is in your history."
-    if got != [9, 7]:
+    if got != [9, 4, 7]:
         return "Oldest first: sort by time, then read off the items."
     return None

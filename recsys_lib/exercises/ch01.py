@@ -27,6 +27,8 @@ def density(answer):
         return "a pair that occurs three times fills one cell, not three; count different pairs."
     if not _near(got, 0.5):
         return f"two different pairs among 2 × 2, one of them three times over, should give 0.5, not {float(got):.4g}."
+    if not _near(answer(np.array([0, 1]), np.array([2, 0]), 2, 3), 1 / 3):
+        return "person 0 with item 2 and person 1 with item 0 are two different pairs; do both get the same number where you make one number of a pair?"
     return None
 
 
@@ -48,8 +50,8 @@ def people_overlap(answer):
         return f"people 1 and 2 are in one scene, and 1, 3, 4 in the other: 0.5, not {float(got):.4g}; do you count events instead of people?"
     if not _near(answer(b, a), 0.5):
         return "swapping the two scenes should not change the answer."
-    if not _near(answer(np.array([], int), b), 0.0):
-        return "an empty scene should give 0.0."
+    if not _near(answer(np.array([], int), b), 0.0) or not _near(answer(b, np.array([], int)), 0.0):
+        return "an empty scene should give 0.0, whichever of the two it is."
     return None
 
 
@@ -71,6 +73,9 @@ def profile(answer):
         return "both events weigh the same here, though one is a half-life older; is the age in days?"
     if not _near(got[0], 2 / 3):
         return f"ages of one and two half-lives should give shares of 2/3 and 1/3, not {got[0]:.4g} and {got[1]:.4g}."
+    got = np.asarray(answer(np.array([now - 7 * DAY, now - 17.5 * DAY]).astype(np.int64), np.array([0, 1]), 2, now, 7.0), float)
+    if not _near(got[0], 0.5 / (0.5 + 0.5**2.5)):
+        return f"with a half-life of 7 days, ages of 7 and 17.5 days weigh ½ and ½ to the power 2.5, so the first share is .739, not {got[0]:.3f}."
     got = np.asarray(answer(np.array([now - DAY, now + DAY]), np.array([0, 1]), 2, now, 30.0), float)
     if got[1] != 0:
         return "an event after `now` got into the profile; that is the future, keep it out."
@@ -89,7 +94,7 @@ def new_share(answer):
     items, times = np.array([0, 1, 0, 7, 7, 7]), np.array([1, 2, 5, 6, 7, 8])
     got = answer(items, times, 5)
     if _near(got, 1 / 2) or _near(got, 1 / 3):
-        return "you count items; count events: three of the four late events are with item 7."
+        return "you count items, or divide by all events; count events, those from T on: three of the four late events are with item 7."
     if not _near(got, 3 / 4):
         return f"three of the four events from T on are with an item not seen before, so 0.75, not {float(got):.4g}."
     got = answer(np.array([0, 3, 3]), np.array([1, 5, 6]), 5)

@@ -20,6 +20,10 @@ def ndcg_by_hand(answer):
         return "A positive below place k should earn nothing; do you stop after k places?"
     if abs(answer([5, 6], {5, 6, 7}, 2) - 1) > 1e-9:
         return "Two places, two hits, three positives: that is the best possible list, so it should give 1; look at the ideal again."
+    if abs(answer([3], {3, 9}) - 1 / (1 + 1 / log2(3))) > 1e-9:
+        return "One of two positives was found, in a list that is shorter than k; the best list would have had both, so this is less than 1."
+    if abs(answer([1, 3, 9, 2], {3, 9}) - (1 / log2(3) + 1 / 2) / (1 + 1 / log2(3))) > 1e-9:
+        return "Two positives in places two and three: add up both gains and divide by those of the best list, places one and two."
     return None
 
 
@@ -40,6 +44,9 @@ def leak_detector(answer):
     def swaps(e):  # the sum of the scores stays the same, only their owners change
         return np.array([1, 0, 0]) if e[:, 1].max() < 9 else np.array([0, 1, 0])
 
+    def falls(e):  # the more future there is, the lower the score
+        return -np.bincount(e[:, 0], minlength=3)
+
     if not answer(whole, events, 5):
         return "A system that counts all events reads the future, and your detector missed it."
     if answer(honest, events, 5):
@@ -48,6 +55,8 @@ def leak_detector(answer):
         return "An event at T itself belongs to the future; which side of the cut does your comparison put it on?"
     if not answer(swaps, events, 5):
         return "Two score arrays can have the same sum and still rank differently; compare them item by item."
+    if not answer(falls, events, 5):
+        return "A system whose scores *fall* with what comes later reads the future as well; look for any difference."
     return None
 
 
@@ -76,8 +85,20 @@ def paired_interval(answer):
     right = 2 * 1.96 * gap[::5].std() / np.sqrt(60)
     if not low < mean < high:
         return "The interval should contain the observed mean of a - b; did you subtract in this order?"
+    if width > 1.15 * right and width < 1.6 * right:
+        return "Your interval is too wide for 95 %; take the quantiles .025 and .975 of the redrawn means."
     if width > 1.6 * right:
         return "Your interval is far too wide: a and b were measured on the same questions, so take the difference first and redraw the pairs together."
     if width < 0.7 * right:
         return "Your interval is too narrow: five rows of one person are not five witnesses, so redraw people, each with all their rows."
+    if width < 0.88 * right:
+        return "Your interval is too narrow for 95 %; take the quantiles .025 and .975 of the redrawn means."
+    rows = np.arange(60) % 9 + 1
+    who = np.repeat(np.arange(60), rows)
+    gap = (0.02 * rows + rng.normal(0, 0.2, 60))[who] + rng.normal(0, 0.3, len(who))
+    low, high = answer(who, gap, np.zeros(len(who)))
+    pick = rng.integers(60, size=(4000, 60))
+    reference = np.quantile(np.bincount(who, gap)[pick].sum(1) / rows[pick].sum(1), [0.025, 0.975])
+    if max(abs(low - reference[0]), abs(high - reference[1])) > 0.11 * (reference[1] - reference[0]):
+        return "Where people have one to nine rows, the interval is off: the mean is over rows, and a person who is drawn brings all of them."
     return None

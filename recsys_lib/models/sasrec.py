@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from copy import deepcopy
 
@@ -18,6 +19,9 @@ from recsys_lib.models.full_softmax import full_softmax
 from recsys_lib.models.histories import Histories, Reader, check_codes
 from recsys_lib.models.validation import ndcg10
 from recsys_lib.training import has_bfloat16, release_memory
+
+os.environ.setdefault("DNNL_PRIMITIVE_CACHE_CAPACITY", "128")
+"""How many ready-made products PyTorch's oneDNN keeps on a processor, one for each shape of batch: of the 1,024 it would keep by itself, bfloat16 makes gigabytes. Read at its first use."""
 
 
 class Dropout(nn.Module):

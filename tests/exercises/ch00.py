@@ -63,7 +63,9 @@ def history_unsorted(events, user, until):
 RIGHT = {"00-1": [first], "00-2": [person], "00-3": [fresh], "00-4": [history]}
 WRONG = {
     "00-1": [(first_lowest, "lowest"), (first_reversed, "ties")],
-    "00-2": [(person_unscaled, "length one"), (person_all, "not all items"), (person_from_nothing, "without a past")],
-    "00-3": [(fresh_cut_first, "before you cut"), (fresh_not_removed, "was seen")],
-    "00-4": [(history_with_the_cut, "time < until"), (history_unsorted, "Oldest first")],
+    "00-2": [(person_unscaled, "length one"), (person_all, "not all items"), (person_from_nothing, "without a past"),
+             (lambda v, h: person(v, sorted(set(h))), "twice"), (lambda v, h: person(v, range(len(h))), "whatever the lengths")],
+    "00-3": [(fresh_cut_first, "before you cut"), (fresh_not_removed, "was seen"), (lambda s, seen, k: [j for j in range(len(s)) if j not in seen][:k], "Sort the scores first"),
+             (lambda s, seen, k: first(s, len(s))[len(seen) :][:k], "Sort the scores first")],
+    "00-4": [(history_with_the_cut, "time < until"), (history_unsorted, "Oldest first"), (lambda e, u, t: history_unsorted(e, u, t)[::-1], "Oldest first")],
 }

@@ -78,8 +78,8 @@ def independent(n):
 
 RIGHT = {"01-1": [right_density], "01-2": [right_overlap], "01-3": [make_profile()], "01-4": [make_new()], "01-5": [right_coin]}
 WRONG = {
-    "01-1": [(counts_repeats, "not three"), (over_those_seen, "that occur")],
-    "01-2": [(union, "union"), (larger, "larger"), (events_not_people, "events"), (empty_fails, "empty")],
+    "01-1": [(counts_repeats, "not three"), (over_those_seen, "that occur"), (lambda u, i, n, m: len(np.unique(u * n + i)) / (n * m), "two different pairs")],
+    "01-2": [(union, "union"), (larger, "larger"), (events_not_people, "events"), (empty_fails, "empty"), (lambda a, b: right_overlap(a, b) if len(b) else 1.0, "whichever")],
     "01-3": [
         (make_profile(base=np.exp(-1)), "base ½"),
         (make_profile(early=np.less_equal), "strictly"),
@@ -89,6 +89,8 @@ WRONG = {
         (make_profile(empty=0.5), "all zeros"),
         (short_profile, "shape"),
         (unweighted, "weigh the same"),
+        (lambda times, themes, n, now, h: make_profile()(times, themes, n, now, 30.0), "half-life of 7"),
+        (lambda times, themes, n, now, h: make_profile()(now - (now - times) // int(h * DAY) * int(h * DAY), themes, n, now, h) if len(times) > 1 and h < 30 else make_profile()(times, themes, n, now, h), "2.5"),
     ],
     "01-4": [(make_new(of_items=True), "count events"), (make_new(early=np.less_equal), "exactly T")],
     "01-5": [(independent, "independent"), (lambda n: (1 - 2.0 ** (1 - n)).mean(), "all people"), (lambda n: ((1 - 2.0 ** (1 - n)) / (1 - 0.5**n)).mean(), "each person's ratio")],

@@ -42,12 +42,27 @@ def with_repetition(better, n, m):
     return (1 - better / n) ** m
 
 
-def right_interval(users, a, b, draws=1000, seed=0):
+def first_hit(ranked, positives, k=10):
+    return next((1 / log2(i + 2) for i, item in enumerate(ranked[:k]) if item in positives), 0.0)
+
+
+def ideal_of_found(ranked, positives, k=10):
+    found = [i for i, item in enumerate(ranked[:k]) if item in positives]
+    return sum(1 / log2(i + 2) for i in found) / max(1e-9, sum(1 / log2(i + 2) for i in range(len(found))))
+
+
+def of_people(users, a, b):
+    n = np.bincount(users)
+    x, y = np.bincount(users, a) / n, np.bincount(users, b) / n
+    return right_interval(np.arange(len(n)), x, y)
+
+
+def right_interval(users, a, b, draws=1000, seed=0, level=0.95):
     rng, gap = np.random.default_rng(seed), a - b
     _, who = np.unique(users, return_inverse=True)
     total, n = np.bincount(who, gap), np.bincount(who)
     pick = rng.integers(len(n), size=(draws, len(n)))
-    return np.quantile(total[pick].sum(1) / n[pick].sum(1), [0.025, 0.975])
+    return np.quantile(total[pick].sum(1) / n[pick].sum(1), [(1 - level) / 2, (1 + level) / 2])
 
 
 def redraws_rows(users, a, b, draws=1000, seed=0):
@@ -62,8 +77,9 @@ def unpaired(users, a, b, draws=1000, seed=0):
 
 RIGHT = {"02-1": [right_ndcg], "02-2": [right_detector], "02-3": [right_first], "02-4": [right_interval]}
 WRONG = {
-    "02-1": [(ideal_of_k, "min(k"), (no_discount, "discount"), (no_cut, "below place k")],
-    "02-2": [(keeps_t, "at T itself"), (compares_sums, "item by item")],
+    "02-1": [(ideal_of_k, "min(k"), (no_discount, "discount"), (no_cut, "below place k"), (first_hit, "One of two"), (ideal_of_found, "One of two")],
+    "02-2": [(keeps_t, "at T itself"), (compares_sums, "item by item"), (lambda s, e, t: bool((s(e) > s(e[e[:, 1] < t])).any()), "*fall*")],
     "02-3": [(with_repetition, "without repetition")],
-    "02-4": [(redraws_rows, "redraw people"), (unpaired, "too wide")],
+    "02-4": [(redraws_rows, "redraw people"), (unpaired, "too wide"), (lambda *x: right_interval(*x, level=0.9), "too narrow for 95"), (lambda *x: right_interval(*x, level=0.99), "too wide for 95"),
+             (of_people, "one to nine rows")],
 }
