@@ -34,6 +34,12 @@ def machine() -> dict[str, Any]:
     return {"cpu": platform.machine(), "cores": os.cpu_count(), "gpu": gpu, "python": platform.python_version(), "torch": torch.__version__}
 
 
+def commit() -> str | None:
+    """The commit of this checkout, short; None outside one."""
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
+    return done.stdout.strip() or None
+
+
 def record(run: str, *, command: str, metrics: Any, **facts: Any) -> Path:
     """Write a recorded run to ``data/results/<run>.json``, in one step: a reader never meets half a file.
 
@@ -43,9 +49,8 @@ def record(run: str, *, command: str, metrics: Any, **facts: Any) -> Path:
     """
     import resource  # Windows has none: runs are read there, not recorded
 
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30)
-    entry = {"id": run, "command": command, "commit": commit or None, "date": datetime.date.today().isoformat(), "device": machine(), "peak_gb": round(peak, 2), **facts, "metrics": metrics}
+    entry = {"id": run, "command": command, "commit": commit(), "date": datetime.date.today().isoformat(), "device": machine(), "peak_gb": round(peak, 2), **facts, "metrics": metrics}
     text = json.dumps(entry, indent=1, ensure_ascii=False, default=float)
 
     def write(part: Path) -> None:

@@ -7,12 +7,13 @@ compared with them. Three of four ratings share their second with another rating
 them, as published tables usually do, and so does this run; ``transitions`` shows what that order is worth. Each system learns for at most so many minutes of processor time, or for its setting's ``epochs``,
 an epoch at a time. As in the runs that RecTools' published figures come from, the last but one rating of 2,048 people drawn by chance is the validation, and everyone
 else's is trained on; the epoch with the best NDCG@10 on the validation is judged on the test of everyone, with the validation rating added to the past that it
-reads. A system that has learned for those minutes with the same setting is not run again.
+reads. A system that has learned for those minutes with the same setting is not run again; its row says at which commit it did.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -29,7 +30,7 @@ from recsys_lib.data.sources import cache_dir
 from recsys_lib.evaluation import Judgement, compare, judge
 from recsys_lib.metrics import list_ndcg
 from recsys_lib.models.transitions import TransitionCounts
-from recsys_lib.results import record
+from recsys_lib.results import commit, record
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def learn(peer: str, run: Run, work: Path, out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     run_script(peer, str(work / "validation.npz"), str(work / "test.npz"), json.dumps(run.setting), "0", str(run.minutes), str(out), script="watch")
+    (out / "learned.json").write_text(json.dumps({"commit": commit(), "date": datetime.date.today().isoformat()}))
     done.write_text(asked)
 
 
@@ -113,7 +115,7 @@ def main() -> None:
             name = f"{peer}: {model}"
             learn(peer, run, work, work / name)
             judged[name], facts = read(work / name, split, trial, name)
-            figures[name] = figures_of(judged[name]) | facts | asdict(run)
+            figures[name] = figures_of(judged[name]) | facts | asdict(run) | {"learned": json.loads((work / name / "learned.json").read_text())}
             print(name, {k: v for k, v in figures[name].items() if k != "curve"}, flush=True)
     ours = "ours: SASRec"
     for name in [name for name in judged if not name.startswith("ours")]:
