@@ -1,6 +1,6 @@
 """How time and memory grow: each stage at a few sizes, equally far apart in the logarithm, and the slope on a log-log plot.
 
-    python -m benchmarks.growth --record growth                              all stages, about half an hour of one thread
+    python -m benchmarks.growth --record growth                              all stages, about an hour of one thread; 10 GiB of memory
     python -m benchmarks.growth --record growth --only "top-k of scores"     some of them; what was measured already stays
     python -m benchmarks.growth --record growth --again "exact search"       measure once more; the earlier figures stand beside it as ``before``
 
@@ -264,7 +264,7 @@ def main() -> None:
     args.add_argument("--record", metavar="ID")
     args.add_argument("--only", nargs="+", default=[], metavar="STAGE", help="stages whose name begins so")
     args.add_argument("--again", nargs="+", default=[], metavar="STAGE", help="stages whose name begins so, measured once more")
-    args.add_argument("--limit", type=float, default=90, help="seconds that a point may be expected to take")
+    args.add_argument("--limit", type=float, default=400, help="seconds that a point may be expected to take")
     args.add_argument("--point", nargs="+", help=argparse.SUPPRESS)
     args.add_argument("--make", nargs=2, type=int, help=argparse.SUPPRESS)
     args = args.parse_args()
