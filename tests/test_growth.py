@@ -96,7 +96,7 @@ def test_a_run_goes_on_where_it_stopped_and_leaves_out_what_would_take_too_long(
 GAPS = """
 from benchmarks.peers.peer import status_gb
 from recsys_lib.training import release_memory
-blocks = [bytes(100_000) for _ in range(4_000)]
+blocks = [b"x" * 100_000 for _ in range(4_000)]  # written to, or the system has not given them yet
 del blocks[::2]
 before = status_gb("VmRSS")
 release_memory()
