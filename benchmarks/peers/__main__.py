@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from recsys_lib.data.sources import cache_dir
 from recsys_lib.evaluation import Judgement, compare, judge, over_seeds
 from recsys_lib.models.validation import ndcg10
 from recsys_lib.results import record, so_far
+from recsys_lib.transfer import asked
 
 BASELINES = {"movielens-1m": "03-movielens", "amazon-fkb": "03-amazon", "music-1m": None}
 SLICES = [("known", "all"), ("known", "known"), ("known", "new"), ("withheld", "all")]
@@ -37,21 +37,17 @@ METRICS = ("ndcg10", "recall100")
 
 def tune(peer: str, model: str, plan: Plan, trial: Split, work: Path) -> list[tuple[float, dict[str, Any], float]]:
     """NDCG@10 on validation, setting, and seconds of the fit, of every setting."""
-    tried, asked = [], trial
-    if plan.known:
-        pick = np.flatnonzero(trial.pairs["kind"] == "known")
-        asked = replace(trial, pairs=trial.pairs.iloc[pick].reset_index(drop=True), positives=[trial.positives[k] for k in pick])
+    tried, judges = [], asked(trial, (trial.pairs["kind"] == "known").to_numpy()) if plan.known else trial
     for setting in plan.settings:
         facts = fit_and_ask(peer, work / "validation.npz", model, setting, 0, work / "scores")
-        tried.append((ndcg10(Scores(work / "scores", trial), asked, most=len(asked.pairs)), setting, facts["seconds_fit"]))
+        tried.append((ndcg10(Scores(work / "scores", trial), judges, most=len(judges.pairs)), setting, facts["seconds_fit"]))
         print(f"  {tried[-1][0]:.5f} {setting} {facts['seconds_fit']:.1f} s", flush=True)
     return tried
 
 
 def drawn(split: Split, most: int = 6_000) -> Split:
     """The same training and ``most`` of its questions, drawn by chance."""
-    pick = np.sort(np.random.default_rng(0).permutation(len(split.pairs))[:most])
-    return replace(split, pairs=split.pairs.iloc[pick].reset_index(drop=True), positives=[split.positives[k] for k in pick])
+    return asked(split, np.isin(np.arange(len(split.pairs)), np.random.default_rng(0).permutation(len(split.pairs))[:most]))
 
 
 def kept(judgement: Judgement, path: Path) -> None:

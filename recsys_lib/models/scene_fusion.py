@@ -153,7 +153,7 @@ class SceneFusion:
         self._text = torch.from_numpy(self.vectors).to(self.device)
         scenes, dim = self.log.n_scenes, self.vectors.shape[1]
         tower = self.tower and self.tower(scenes, scenes * len(self.half_lives), dim)
-        self.net = Net(self._make_gates(self.log), scenes, dim, len(self.windows), self.log.n_items, self.ids, tower)
+        self.net = Net(self._make_gates(), scenes, dim, len(self.windows), self.log.n_items, self.ids, tower)
         for gates in self.net.modules():
             if isinstance(gates, PairGates):
                 gates.trained[:] = torch.isin(torch.arange(scenes), torch.from_numpy(trained))
@@ -197,13 +197,14 @@ class SceneFusion:
     def _profiles(self, log: InteractionLog) -> Profiles:
         return Profiles(log, self.vectors, self.half_lives)
 
-    def _make_gates(self, log: InteractionLog) -> nn.Module:
-        pools, dim = log.n_scenes * len(self.half_lives), self.vectors.shape[1]
+    def _make_gates(self) -> nn.Module:
+        scenes, dim = self.log.n_scenes, self.vectors.shape[1]
+        pools = scenes * len(self.half_lives)
         if self.kind == "text":
             return TextGates(torch.from_numpy(np.asarray(self.descriptions, np.float32)), len(self.half_lives), dim)
         if self.kind == "mean":
-            return MeanGate(log.n_scenes, pools, dim)
-        return PairGates(log.n_scenes, pools, dim)
+            return MeanGate(scenes, pools, dim)
+        return PairGates(scenes, pools, dim)
 
     def _state(self, time: np.ndarray, item: np.ndarray, moment: int) -> tuple[torch.Tensor, torch.Tensor]:
         """What was known of each item strictly before ``moment``: log counts [n_items, windows], and 1 for items that had an event."""
