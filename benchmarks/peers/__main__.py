@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.baselines import settings
-from benchmarks.peers.environment import fit_and_ask
+from benchmarks.peers.environment import fit, fit_and_ask
 from benchmarks.peers.exchange import Scores, export
 from benchmarks.peers.plans import PLANS, Plan
 from recsys_lib.data import Split, load, temporal_split
@@ -39,9 +39,10 @@ def tune(peer: str, model: str, plan: Plan, trial: Split, work: Path) -> list[tu
     """NDCG@10 on validation, setting, and seconds of the fit, of every setting."""
     tried, judges = [], asked(trial, (trial.pairs["kind"] == "known").to_numpy()) if plan.known else trial
     for setting in plan.settings:
-        facts = fit_and_ask(peer, work / "validation.npz", model, setting, 0, work / "scores")
-        tried.append((ndcg10(Scores(work / "scores", trial), judges, most=len(judges.pairs)), setting, facts["seconds_fit"]))
-        print(f"  {tried[-1][0]:.5f} {setting} {facts['seconds_fit']:.1f} s", flush=True)
+        for folder, facts in fit(peer, work / "validation.npz", model, setting, 0, work / "scores").items():
+            stop = {"epochs": int(folder.name)} if folder != work / "scores" else {}
+            tried.append((ndcg10(Scores(folder, trial), judges, most=len(judges.pairs)), setting | stop, facts["seconds_fit"]))
+            print(f"  {tried[-1][0]:.5f} {tried[-1][1]} {facts['seconds_fit']:.1f} s", flush=True)
     return tried
 
 

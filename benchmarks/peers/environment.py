@@ -44,9 +44,14 @@ def run_script(peer: str, *arguments: str, threads: int = 1, script: str = "run"
         sys.exit(f"{script}_{peer}.py {' '.join(arguments)} failed with {done.returncode}:\n{done.stderr[-4000:]}")
 
 
-def fit_and_ask(peer: str, split: Path, model: str, setting: dict[str, Any], seed: int, out: Path) -> dict[str, Any]:
-    """One fit in a process of its own; its scores lie in ``out`` afterwards. Returns version, seconds_fit, seconds_score, peak_gb, before_gb."""
+def fit(peer: str, split: Path, model: str, setting: dict[str, Any], seed: int, out: Path) -> dict[Path, dict[str, Any]]:
+    """One fit in a process of its own. Returns the facts of each folder with scores: of ``out``, or of ``out/<epochs>`` for each of a list of epochs, ascending."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     run_script(peer, str(split), model, json.dumps(setting), str(seed), str(out))
-    return json.loads((out / "facts.json").read_text())
+    return {path.parent: json.loads(path.read_text()) for path in sorted(out.rglob("facts.json"), key=lambda path: (len(path.parent.name), path))}
+
+
+def fit_and_ask(peer: str, split: Path, model: str, setting: dict[str, Any], seed: int, out: Path) -> dict[str, Any]:
+    """One fit with one setting; its scores lie in ``out`` afterwards. Returns version, seconds_fit, wall_fit, seconds_score, peak_gb, before_gb."""
+    return fit(peer, split, model, setting, seed, out)[out]

@@ -15,7 +15,7 @@ from typing import Any
 class Plan:
     """``ours``: the model of this library with the same name, or None. ``settings``: what is tried. ``seeded``: its fit depends on a seed.
 
-    ``known``: the choice is made by people with a past alone. Most peers answer nobody else, so theirs is always made so, whoever is asked.
+    A setting with a list of ``epochs`` is several settings and one fit, judged after each of them. ``known``: the choice is made by people with a past alone. Most peers answer nobody else, so theirs is always made so, whoever is asked.
     """
 
     ours: str | None
@@ -31,7 +31,8 @@ def grid(**options: list) -> tuple[dict[str, Any], ...]:
 
 NEIGHBOURS = [20, 50, 100, 200, 500, 1000]
 RIDGES = [20, 50, 100, 200, 500, 1000]
-SEQUENCES: dict[str, list] = {"n_factors": [64], "n_heads": [1], "session_max_len": [50], "epochs": [1, 2, 3, 5, 10]}
+EPOCHS = [1, 2, 3, 5, 10]
+SEQUENCES: dict[str, list] = {"n_factors": [64], "n_heads": [1], "session_max_len": [50], "epochs": [EPOCHS]}
 """Of a size with our SASRec; RecTools' own (256, 4 and 100) are for a GPU, and its three epochs for its examples."""
 
 PLANS: dict[str, dict[str, Plan]] = {
@@ -42,7 +43,7 @@ PLANS: dict[str, dict[str, Plan]] = {
         "BPR-MF": Plan("BPR-MF", grid(reg=[0.03, 0.06, 0.1], epochs=[40, 80]), seeded=True),
         "BPR-MF, chosen by known people": Plan("BPR-MF", grid(reg=[0.03, 0.06, 0.1], epochs=[40, 80]), seeded=True, known=True),
         "SASRec": Plan("SASRec", grid(dropout=[0.2, 0.5], lr=[5e-4, 1e-3, 2e-3]), seeded=True),
-        "SASRec, chosen by known people": Plan("SASRec", grid(loss=["softmax"], epochs=SEQUENCES["epochs"]), seeded=True, known=True),
+        "SASRec, chosen by known people": Plan("SASRec", grid(loss=["softmax"], epochs=EPOCHS), seeded=True, known=True),
     },
     "implicit": {
         "iALS": Plan(None, grid(factors=[64], regularization=[0.01, 0.1], alpha=[1.0, 10.0, 40.0]), seeded=True),
@@ -63,6 +64,7 @@ PLANS: dict[str, dict[str, Plan]] = {
     "rectools": {
         "EASE": Plan("EASE", grid(regularization=RIDGES, most=[12_000])),
         "SASRec": Plan("SASRec", grid(**SEQUENCES), seeded=True),
+        "SASRec, sampled": Plan("SASRec", grid(n_negatives=[256], **SEQUENCES), seeded=True),
         "eSASRec": Plan("SASRec", grid(n_negatives=[256], **SEQUENCES), seeded=True),
     },
     "recbole": {
