@@ -60,6 +60,7 @@ PLANS: dict[str, dict[str, Plan]] = {
     "cornac": {
         "BPR": Plan("BPR-MF", grid(k=[64], max_iter=[100], learning_rate=[0.01, 0.05], lambda_reg=[0.003, 0.01, 0.03]), seeded=True),
         "EASE": Plan("EASE", grid(lamb=RIDGES, posB=[True, False], most=[12_000])),
+        "SASRec": Plan("SASRec", grid(embedding_dim=[64], epochs=[EPOCHS]), seeded=True),
     },
     "rectools": {
         "EASE": Plan("EASE", grid(regularization=RIDGES, most=[12_000])),
