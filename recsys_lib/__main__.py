@@ -1,7 +1,7 @@
 """Train, judge and use the book's system outside notebooks.
 
     python -m recsys_lib fit       --data sceneworld --preset tiny --system my_system
-    python -m recsys_lib recommend --data sceneworld --preset tiny --system my_system --scene music --user u00007
+    python -m recsys_lib recommend --data sceneworld --preset tiny --system my_system --scene music --user u0000007
     python -m recsys_lib evaluate  --data sceneworld --preset tiny
 
 The system is scene fusion, R = f(P, I, S, L): a person is what they did in all scenes (P), an item is what a language model reads in its
@@ -29,6 +29,7 @@ import numpy as np
 
 from recsys_lib.data import InteractionLog, load, load_tidy, temporal_split
 from recsys_lib.data.log import NAME, TITLE, USER, USER_ID
+from recsys_lib.data.sources import explained
 from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.evaluation import judge, scoreboard
 from recsys_lib.language import read_items
@@ -62,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="cut time at T, fit on what came before, judge on what came after, beside baselines", description=ABOUT["evaluate"], formatter_class=raw)
     use = commands.add_parser("recommend", help="the best items of one scene for one person, with what they did before", description=ABOUT["recommend"], formatter_class=raw)
     use.add_argument("--system", required=True, type=Path, help="a folder that `fit` wrote")
-    use.add_argument("--user", required=True, help="a user_id of your tables, or where there is none of that name a user's number from 0")
+    use.add_argument("--user", required=True, help="a user_id of your tables; of a data set of the book that has dropped them, a person's number from 0")
     use.add_argument("--scene", required=True, help="where the person is now, e.g. music")
     use.add_argument("-k", type=int, default=10, help="how many items (default %(default)s)")
     for command in (fit, evaluate):
@@ -100,14 +101,17 @@ def user_code(log: InteractionLog, user: str) -> int:
     """The code of a person given by key or, where keys were dropped, by number."""
     if USER_ID in log.users and (log.users[USER_ID].astype(str) == user).any():
         return int(np.argmax(log.users[USER_ID].astype(str) == user))
-    if user.isdecimal() and int(user) < log.n_users:
+    if USER_ID not in log.users and user.isdecimal() and int(user) < log.n_users:
         return int(user)
-    raise BadData(f"there is no person {user!r} in {log.name}; give a user_id of the tables or a number below {log.n_users}.")
+    known = f"a user_id of the tables, such as {log.users[USER_ID].iloc[0]}" if USER_ID in log.users else f"a number below {log.n_users}"
+    raise BadData(f"there is no person {user!r} in {log.name}; give {known}.")
 
 
 def fit(args: argparse.Namespace, log: InteractionLog) -> None:
     """Train on everything and save."""
     began = time.perf_counter()
+    with explained(args.system / "system.json"):  # before an hour of training, not after it
+        args.system.mkdir(parents=True, exist_ok=True)
     folder = system(log, args.epochs, args.seed).fit(log, show_progress=True).save(args.system)
     person = log.users[USER_ID].iloc[log.events[USER].iloc[-1]] if USER_ID in log.users else log.events[USER].iloc[-1]
     words = ["python", "-m", "recsys_lib", "recommend", "--data", args.data, "--system", str(folder), "--scene", str(log.scenes[NAME][0]), "--user", str(person)]
@@ -126,9 +130,11 @@ def evaluate(args: argparse.Namespace, log: InteractionLog) -> None:
     if args.weight:
         models["scene fusion + item-kNN"] = Mix(fusion, knn, args.weight, 500)
     judged = [judge(model, split, name, progress=True) for name, model in models.items()]
+    slices = [which for which in (("known", "known"), ("known", "new"), ("withheld", "all")) if len(judged[0].slice(*which))]
+    slices = slices or [(kind, "all") for kind in judged[0].pairs["person"].unique()]  # nobody came back to a scene
     smallest = min(len(log.scene_items(s)) for s in split.pairs["scene"].unique())  # a hundred places of a hundred items hold everything
     for metric, what in (("ndcg10", "NDCG@10"), ("recall100", "Recall@100") if smallest > 500 else ("recall10", "Recall@10")):
-        print(f"\n{what}, {split.protocol}, by person × item, with 95 % intervals\n{scoreboard(judged, metric).round(4).to_string()}")
+        print(f"\n{what}, {split.protocol}, by person × item, with 95 % intervals\n{scoreboard(judged, metric, slices).round(4).to_string()}")
 
 
 def suggest(args: argparse.Namespace, log: InteractionLog) -> None:
@@ -146,6 +152,9 @@ def suggest(args: argparse.Namespace, log: InteractionLog) -> None:
 
 def main(words: list[str] | None = None) -> None:
     """Run one command."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot write a letter gets a question mark in its place
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     args = parser().parse_args(words)
     log = open_data(args)
     print(log)

@@ -63,6 +63,9 @@ class Index:
         first = next(chunks, None)
         if first is None or len(first) == 0:
             raise BadData("there is no vector to index; give at least one.")
+        if np.ndim(first) != 2:
+            raise BadData(f"the vectors have {np.ndim(first)} dimensions; give an array [n, d], or chunks of that shape.")
+        first = np.asarray(first)
         self.d, self.n, parts = first.shape[1], 0, []
         if self.kind != "exact":
             self.index = self._empty(np.ascontiguousarray(first if sample is None else sample, np.float32))
@@ -108,8 +111,8 @@ class Index:
         q = np.ascontiguousarray(queries, np.float32)
         if self.n == 0:
             raise BadData("the index is empty; build it first.")
-        if q.ndim != 2 or q.shape[1] != self.d:
-            raise BadData(f"queries have shape {q.shape}; rows of {self.d} numbers were asked for.")
+        if q.ndim != 2 or q.shape[1] != self.d or k < 1:
+            raise BadData(f"queries have shape {q.shape} and k is {k}; rows of {self.d} numbers and a k of at least 1 were asked for.")
         if self.kind == "exact":
             return self._exact(q, k)
         width = width or self.width

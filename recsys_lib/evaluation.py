@@ -78,8 +78,10 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
         split: the questions. name: how tables call the system. block: pairs scored at once. progress: show a bar.
 
     Raises:
-        BadData: scores of a wrong shape, or not a number.
+        BadData: the split asks nothing; scores of a wrong shape, or not a number.
     """
+    if split.pairs.empty:
+        raise BadData(f"this split ({split.protocol}) asks nothing; it has no event after training.")
     log, count = split.log, np.bincount(split.train.events[ITEM], minlength=split.log.n_items)
     seen, rows, seconds, lists = split.train.matrix(), [], 0.0, np.full((len(split.pairs), 10), -1)
     user, scene, kind = (split.pairs[c].to_numpy() for c in (USER, SCENE, "kind"))
@@ -98,7 +100,7 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
             scores = np.asarray(model.score(user[part], int(s)))
             seconds += time.perf_counter() - began
             check_scores(scores, user[part], log, int(s))
-            scores = np.take(scores, order, axis=1)
+            scores = as_float(np.take(scores, order, axis=1))
             for pair, x in zip(part, scores, strict=True):
                 u, chosen = user[pair], column[split.positives[pair] - items[0]]
                 gone = seen.indices[seen.indptr[u] : seen.indptr[u + 1]] - items[0]
@@ -106,7 +108,8 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
                 x[gone] = -np.inf
                 free = np.ones(len(x), bool)
                 free[gone] = free[chosen] = False
-                ranks, auc, fresh = rank_of(x, chosen), matched_auc(x, chosen, free, bins, members), counts[chosen] == 0
+                ranks = np.where(x[chosen] > -np.inf, rank_of(x, chosen), max(len(x), 100))  # what no list can hold is not found
+                auc, fresh = matched_auc(x, chosen, free, bins, members), counts[chosen] == 0
                 whole = _figures(ranks, auc)
                 rows.append((u, s, kind[pair], "all", *whole))
                 for which, take in (("known", ~fresh), ("new", fresh)):
@@ -126,6 +129,11 @@ def _figures(ranks: np.ndarray, auc: np.ndarray) -> tuple[float, ...]:
     """Of some positives of one pair: their number, the METRICS, and how many had nothing to be compared with."""
     a = auc[~np.isnan(auc)]
     return len(ranks), ndcg(ranks), recall(ranks, 10), recall(ranks, 100), a.mean() if len(a) else np.nan, len(ranks) - len(a)
+
+
+def as_float(scores: np.ndarray) -> np.ndarray:
+    """Scores as they are told apart: float64 stays so, counts and half precision become at least float32."""
+    return scores.astype(np.result_type(scores, np.float32), copy=False)
 
 
 def check_scores(scores: np.ndarray, users: np.ndarray, log: InteractionLog, scene: int) -> None:
@@ -209,8 +217,17 @@ def _interval(pairs: pd.DataFrame, metric: str, draws: int = DRAWS, seed: int = 
 
 
 def over_seeds(runs: Sequence[Judgement]) -> Judgement:
-    """One judgement whose per-pair values are the means over the runs of several seeds; lists and facts are the first run's."""
-    first = runs[0]
+    """One judgement whose per-pair values are the means over the runs of several seeds; lists and facts are the first run's.
+
+    Raises:
+        BadData: no run, or runs that were asked different questions.
+    """
+    if not runs:
+        raise BadData("there is no run to average; judge at least one.")
+    first, asked = runs[0], ["user", "scene", "person", "item", "positives"]
+    for run in runs[1:]:
+        if not run.pairs[asked].equals(first.pairs[asked]):
+            raise BadData(f"two runs of {first.name} were judged on different questions; judge all seeds on one split.")
     values = np.mean([run.pairs[list(METRICS)].to_numpy() for run in runs], axis=0)
     pairs = first.pairs.assign(**dict(zip(METRICS, values.T, strict=True)))
     return Judgement(first.name, first.protocol, pairs, first.lists, first.facts, float(np.mean([r.seconds for r in runs])), first.uncompared)
@@ -242,6 +259,8 @@ def scoreboard(judgements: Sequence[Judgement], metric: str = "ndcg10", slices: 
             part = j.slice(person, item)
             low, high = _interval(part, metric) if len(part) else (np.nan, np.nan)
             row |= {(f"{person} × {item}", "mean"): scene_mean(part, metric), (f"{person} × {item}", "low"): low, (f"{person} × {item}", "high"): high}
+        if j.name in rows:
+            raise BadData(f"two judgements are called {j.name!r}; give judge a name for each.")
         rows[j.name] = row
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.columns = pd.MultiIndex.from_tuples(table.columns)

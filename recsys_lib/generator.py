@@ -35,9 +35,14 @@ class TextCache:
 
     def get(self) -> dict[str, str]:
         """Everything on disk: key → text. A damaged shard is named in a warning and removed; its texts are written again."""
-        for shard in self.folder.glob("*.json"):
+        there = list(self.folder.glob("*.json"))
+        self._read = {shard: self._read[shard] for shard in there if shard in self._read}  # what another process took off is gone
+        for shard in there:
             if shard not in self._read:
-                content = shard.read_bytes()
+                try:
+                    content = shard.read_bytes()
+                except FileNotFoundError:
+                    continue
                 if blake2b(content, digest_size=16).hexdigest() != shard.stem:
                     warnings.warn(f"cached texts in {shard} are damaged; the file is removed and they are written again.", stacklevel=3)
                     shard.unlink(missing_ok=True)

@@ -40,8 +40,15 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Settings by name, and tensors by name as float32 arrays, in the file's own layout.
 
     Raises:
-        BadData: not a GGUF file of version 2 or 3, or a tensor of a kind that is not read here.
+        BadData: not a GGUF file of version 2 or 3, one cut short, or a tensor of a kind that is not read here.
     """
+    try:
+        return _read(path)
+    except (struct.error, UnicodeDecodeError, KeyError) as error:
+        raise BadData(f"{path} is cut short or damaged ({error}); fetch it again.") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     with path.open("rb") as file:
         magic, version, n_tensors, n_settings = struct.unpack("<4sIQQ", file.read(24))
         if magic != b"GGUF" or version not in (2, 3):
@@ -59,6 +66,8 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             raise BadData(f"tensor {name} of {path.name} is of GGUF kind {kind}; only F32, Q4_1 and Q8_0 are read here.")
         size, block = BLOCKS[kind]
         n = int(np.prod(shape)) // size * block.itemsize
+        if start + offset + n > len(raw):
+            raise BadData(f"{path} ends within tensor {name}; fetch it again.")
         data = np.frombuffer(raw[start + offset : start + offset + n], block)
         tensors[name] = _numbers(data, kind).reshape(shape)
     return settings, tensors
@@ -105,7 +114,8 @@ def unpack(path: Path, folder: Path) -> Path:
         (made / "tokenizer_config.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
         save_file({k: torch.from_numpy(np.ascontiguousarray(v)).half() for k, v in weights.items()}, made / "model.safetensors", {"format": "pt"})
         (made / "config.json").write_text(json.dumps(config, indent=1))
-        if not folder.exists():
+        if not (folder / "config.json").is_file():
+            shutil.rmtree(folder, ignore_errors=True)  # what an earlier version or a cleaner left of it
             shutil.move(made, folder)
     return folder
 

@@ -51,6 +51,8 @@ def run_batches(batches: Sequence[np.ndarray], run: Callable[[np.ndarray], Any])
 
 def clean_texts(texts: Sequence[str], max_tokens: int) -> list[str]:
     """Texts cut at 100 · ``max_tokens`` characters, in which what UTF-8 cannot write is replaced. Raises BadData for an entry that is not a string."""
+    if isinstance(texts, str):
+        raise BadData("one string was given where a list of texts is read; put it into a list.")
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise BadData(f"text {row} is a {type(text).__name__}, not a string; turn missing texts into '' first.")
@@ -212,7 +214,7 @@ def static_vectors(texts: Sequence[str], encoder: TextEncoder | None = None, sif
 
 
 def item_texts(log: InteractionLog, fields: Sequence[str] = (TITLE, CATEGORIES)) -> list[str]:
-    """The text of every item: its fields joined as ``title. categories``; empty, missing and absent fields are left out.
+    """The text of every item: its fields joined as ``title. categories``; empty, missing and absent fields are left out, and so are numbers.
 
     Args:
         log: whose items.

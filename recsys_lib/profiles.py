@@ -56,10 +56,12 @@ class Profiles:
     def at(self, users: np.ndarray, times: np.ndarray | int | None) -> np.ndarray:
         """Profiles of ``users`` [n] as of ``times`` [n] (or one moment for all; ``None``: after all events): float32 [n, pools, dim].
 
-        An event at the very moment asked for is not part of the past.
+        An event at the very moment asked for is not part of the past. Raises BadData for a user that the log does not have.
         """
         users = np.asarray(users, np.int64)
-        when = self._span - 1 if times is None else np.clip(np.asarray(times, np.int64) - self._first, 0, self._span - 1)
+        if len(users) and not 0 <= users.min() <= users.max() < self.n_users:
+            raise BadData(f"user codes run from {users.min()} to {users.max()}; those of this log run from 0 to {self.n_users - 1}.")
+        when = self._span - 1 if times is None else np.clip(np.asarray(times, np.int64), self._first, self._first + self._span - 1) - self._first
         scenes = self.pools // len(self.half_lives)
         begin = (users[:, None] * scenes + np.arange(scenes)) * self._span  # where a person's events in a scene would stand
         last = np.searchsorted(self._keys, begin + np.reshape(when, (-1, 1))) - 1

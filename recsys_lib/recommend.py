@@ -16,7 +16,7 @@ import pandas as pd
 from recsys_lib.data.log import CATEGORIES, TITLE, InteractionLog
 from recsys_lib.data.splits import hash64
 from recsys_lib.errors import BadData
-from recsys_lib.evaluation import check_scores
+from recsys_lib.evaluation import as_float, check_scores
 
 Rule = np.ndarray | Callable[[pd.DataFrame], Any]
 
@@ -49,7 +49,7 @@ def recommend(
         history: what people have done, in place of what the model was fitted on; also what counts as seen.
         without_seen: leave out what the person has already.
         allow: which items may be shown: bool [n_items], or a function of the scene's rows of the items table that returns one bool a row
-            (``lambda items: items["price"] != "luxury"``). A missing value counts as not allowed.
+            (``lambda items: items["price"] == "budget"``). A missing value in what it returns counts as not allowed.
 
     Returns:
         int64 [n, k]: item codes, best first; -1 where nothing more is allowed.
@@ -57,13 +57,14 @@ def recommend(
     Raises:
         BadData: k below 1, an unknown user or scene, a rule or scores of a wrong length, a score that is not a number.
     """
-    if k < 1:
-        raise BadData(f"k is {k}; ask for at least one item.")
+    if not isinstance(k, (int, np.integer)) or k < 1:
+        raise BadData(f"k is {k}; ask for a whole number of items, at least one.")
     log = history if history is not None else log_of(model)
-    users, scene = log.user_codes(np.asarray(users, np.int64).ravel()), log.scene_code(scene)
+    users, scene = log.user_codes(np.ravel(users)), log.scene_code(scene)
     items = log.scene_items(scene)
-    scores = np.array(model.score(users, scene, history), np.float32)
+    scores = np.array(model.score(users, scene, history))
     check_scores(scores, users, log, scene)
+    scores = as_float(scores)
     scores[:, ~allowed(log, items, allow)] = -np.inf
     if without_seen:
         row, item = log.items_of(users)
@@ -89,7 +90,7 @@ def allowed(log: InteractionLog, items: np.ndarray, rule: Rule | None) -> np.nda
     if rule is None:
         return np.ones(len(items), bool)
     given = rule(log.items.iloc[items]) if callable(rule) else np.asarray(rule)
-    given = given.fillna(False) if isinstance(given, pd.Series) else given
+    given = given.fillna(False).infer_objects() if isinstance(given, pd.Series) else given
     mask, asked = np.asarray(given), len(items) if callable(rule) else log.n_items
     if mask.shape != (asked,) or mask.dtype != bool:
         raise BadData(f"the rule gave {mask.dtype} of shape {mask.shape}; give one bool for each of {asked} items.")
@@ -125,6 +126,8 @@ def limit(lists: np.ndarray, group: np.ndarray, most: int, k: int = 10) -> np.nd
 def unit_range(scores: np.ndarray) -> np.ndarray:
     """Scores moved to 0 … 1 (all 1 where they are equal), so that a trade-off means the same for every model: float64 [n]."""
     x = np.asarray(scores, np.float64)
+    if not np.isfinite(x).all():
+        raise BadData(f"candidate {int(np.argmin(np.isfinite(x)))} has the score {x[np.argmin(np.isfinite(x))]}; leave out what may not be shown, and mend the model where it gives nan.")
     width = x.max(initial=-np.inf) - x.min(initial=np.inf)
     return (x - x.min()) / width if width > 0 else np.ones(len(x))
 
@@ -176,6 +179,8 @@ def calibrate(scores: np.ndarray, shares: np.ndarray, wanted: np.ndarray, k: int
     """
     if not 0 <= trade <= 1:
         raise BadData(f"trade is {trade}; it must lie between 0 (shares alone) and 1 (scores alone).")
+    if not 0 < smooth <= 1:
+        raise BadData(f"smooth is {smooth}; it must be above 0, or a category that the list lacks would cost without end, and at most 1.")
     worth, free, taken = unit_range(scores), np.ones(len(scores), bool), []
     total, some = np.zeros(shares.shape[1]), wanted > 0
     for step in range(1, min(k, len(worth)) + 1):

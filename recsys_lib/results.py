@@ -52,12 +52,7 @@ def record(run: str, *, command: str, metrics: Any, **facts: Any) -> Path:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30)
     entry = {"id": run, "command": command, "commit": commit(), "date": datetime.date.today().isoformat(), "device": machine(), "peak_gb": round(peak, 2), **facts, "metrics": metrics}
     text = json.dumps(entry, indent=1, ensure_ascii=False, default=float)
-
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-        part.chmod(0o644)
-
-    return writing(folder() / f"{run}.json", write)
+    return writing(folder() / f"{run}.json", lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def load_result(run: str) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as write_tensors
 from torch import nn
 from tqdm.auto import tqdm
 
@@ -98,6 +99,8 @@ def train(
             todo = batches(torch.Generator().manual_seed((seed * 10_007 + epoch) ^ 0x5EED))  # not the stream that draws dropout
             if not len(todo):
                 raise BadData("there is no batch to train on; are there events in the time asked for?")
+            if schedule is None and warmup * epochs * len(todo) < 1:  # too few steps for one to be spent on warming up
+                schedule_of = partial(step_size, warmup=0.0)
             began, total, steepest = time.perf_counter(), 0.0, 0.0
             module.train()
             for step, batch in enumerate(todo):
@@ -197,9 +200,8 @@ def _save(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, set
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v) for k, v in state.items() if v is not None}
     tensors = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    story = {"settings": json.dumps(settings), "history": json.dumps(history)}
-    writing(folder / "checkpoint.safetensors", lambda part: save_file(tensors, part, metadata=story))
+    content = write_tensors(tensors, metadata={"settings": json.dumps(settings), "history": json.dumps(history)})
+    writing(folder / "checkpoint.safetensors", lambda part: part.write_bytes(content))
 
 
 def _resume(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict) -> tuple[list, dict | None] | None:

@@ -79,7 +79,8 @@ def few_shot(log: InteractionLog, scene: int | str, shots: Sequence[int]) -> dic
     A number above the scene's events before T is refused by BadData.
     """
     base, code = held_out_scene(log, scene), log.scene_code(scene)
-    here = log.events[(log.events[SCENE] == code) & (log.events[TIME] < base.until)]
+    past = log.before(base.until).events
+    here = past[past[SCENE] == code]
     if max(shots) > len(here):
         raise BadData(f"{log.scenes[NAME][code]} has {len(here):,} events before T, and {max(shots):,} were asked for; ask for fewer.")
     out = {}
@@ -122,6 +123,8 @@ def judge_truth(model: Any, split: Split, world: World, name: str | None = None,
     lists = np.full((len(user), k), -1)
     for s in np.unique(scene):
         lists[scene == s] = recommend(model, user[scene == s], int(s), k, some.train)
+    if (lists < 0).any():
+        raise BadData(f"a list of {k} has empty places, whose clicks nobody can say; ask for fewer.")
     clicks = world.click_probability(user[:, None], lists).mean(1)
     pairs = pd.DataFrame({"user": user, "scene": scene, "person": some.pairs["kind"], "item": "all", "positives": k, "clicks": clicks})
     facts = list_facts(lists, scene, split.log.items[SCENE].to_numpy(), np.bincount(split.train.events[ITEM], minlength=split.log.n_items))

@@ -8,6 +8,7 @@ processes that write the same shard write the same file, and nobody ever reads h
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -66,7 +67,10 @@ class VectorCache:
                 self._keys[shard] = [row.tobytes() for row in table]
             except FileNotFoundError:  # another process found it damaged and removed it
                 return []
-            except (SafetensorError, OSError, ValueError) as error:
+            except OSError as error:
+                self._pass_over(shard, error)
+                return []
+            except (SafetensorError, ValueError) as error:
                 self._reject(shard, str(error))
                 return []
         return self._keys[shard]
@@ -75,7 +79,7 @@ class VectorCache:
         try:
             content = shard.read_bytes()
         except OSError as error:
-            self._reject(shard, str(error))
+            self._pass_over(shard, error)
             return None
         if blake2b(content, digest_size=16).hexdigest() != shard.stem:
             self._reject(shard, "its content does not match its name")
@@ -85,4 +89,11 @@ class VectorCache:
     def _reject(self, shard: Path, why: str) -> None:
         warnings.warn(f"cached vectors in {shard} are damaged ({why}); the file is removed and its texts are encoded again.", stacklevel=4)
         self._keys.pop(shard, None)
-        shard.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that cannot be written
+            shard.unlink(missing_ok=True)
+
+    def _pass_over(self, shard: Path, error: OSError) -> None:
+        """What cannot be read now is not damaged."""
+        if not isinstance(error, FileNotFoundError):
+            warnings.warn(f"cached vectors in {shard} cannot be read ({error.strerror}); its texts are encoded again.", stacklevel=4)
+        self._keys.pop(shard, None)

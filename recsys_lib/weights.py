@@ -22,7 +22,10 @@ def version_of(name: str, revision: str | None = None) -> tuple[Path | None, str
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():
         digest = blake2b(digest_size=16)
-        for file in sorted(folder.glob("*.safetensors")):
+        weights = sorted(folder.glob("*.safetensors"))
+        if not weights:
+            raise BadData(f"{folder} has no safetensors weights, and no other format is loaded; save the model with save_pretrained(folder).")
+        for file in [*weights, *sorted(folder.glob("*.json"))]:  # the tokenizer and the settings decide what is read, too
             digest.update(file.read_bytes())
         return folder, digest.hexdigest()
     return _from_hub(name, revision)

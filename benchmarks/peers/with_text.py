@@ -14,7 +14,6 @@ import time
 
 import numpy as np
 
-from benchmarks.baselines import settings
 from benchmarks.peers.__main__ import METRICS, SLICES, again, kept, measured
 from benchmarks.peers.exchange import export
 from benchmarks.scene_fusion import WINDOWS, side_by_side
@@ -50,7 +49,7 @@ def main() -> None:
         print(name, judged[name].value(item="all"), "was", recorded, flush=True)
     chosen = load_result("06-amazon")["settings"]
     vectors = side_by_side((TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)), chosen["axes"])
-    knn, runs, seconds = ItemKNN(**settings("03-amazon", "item-kNN")).fit(split.train, split.until), {}, []
+    knn, runs, seconds = ItemKNN(**chosen["knn"]).fit(split.train, split.until), {}, []
     for seed in range(args.seeds):
         began = time.process_time()
         fusion = SceneFusion(vectors, windows=WINDOWS, seed=seed).fit(split.train, split.until)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from recsys_lib.data.log import InteractionLog, build_log
@@ -40,9 +42,12 @@ def load(name: str, **options: Any) -> InteractionLog:
     if name not in LOADERS:
         raise BadData(f"no data set is called {name!r}; the known ones are {', '.join(LOADERS)}, and load_tidy(folder) reads your own.")
     module = import_module(f"recsys_lib.data.{LOADERS[name]}")
-    if name == "sceneworld":
-        return module.make_world(**options).log
-    return module.load(name, **options) if LOADERS[name] == "movielens" else module.load(**options)
+    make = module.make_world if name == "sceneworld" else partial(module.load, name) if LOADERS[name] == "movielens" else module.load
+    known = signature(make).parameters
+    if wrong := [option for option in options if option not in known]:
+        raise BadData(f"{name} has no option {wrong[0]!r}; it has {', '.join(known) or 'none'}.")
+    made = make(**options)
+    return made.log if name == "sceneworld" else made
 
 
 def load_if_reachable(name: str, **options: Any) -> InteractionLog | None:

@@ -79,7 +79,7 @@ class InteractionLog:
         names = self.scenes[NAME].tolist()
         if isinstance(scene, str) and scene in names:
             return names.index(scene)
-        if not isinstance(scene, str) and 0 <= int(scene) < len(names):
+        if isinstance(scene, (int, np.integer)) and 0 <= scene < len(names):
             return int(scene)
         raise BadData(f"{self.name} has no scene {scene!r}; its scenes are {', '.join(names)}.")
 
@@ -132,8 +132,13 @@ class InteractionLog:
         return replace(self, events=events.reset_index(drop=True))
 
     def before(self, time: int | None) -> InteractionLog:
-        """Only the events strictly earlier than ``time``; ``None`` keeps all."""
-        return self if time is None else self.with_events(self.events[self.events[TIME] < time])
+        """Only the events strictly earlier than ``time``, so none that is undated; ``None`` keeps all. Raises BadData for what is no number."""
+        if time is None:
+            return self
+        if not isinstance(time, (int, float, np.number)):
+            raise BadData(f"the moment {time!r} is a {type(time).__name__}; give it in the numbers of the log, Unix seconds as a rule.")
+        when = self.events[TIME]
+        return self.with_events(self.events[(when < time) & (when != UNDATED)])
 
     def __repr__(self) -> str:
         scenes = ", ".join(f"{n} {k:,}" for n, k in zip(self.scenes[NAME], np.bincount(self.events[SCENE], minlength=self.n_scenes), strict=True))
@@ -161,11 +166,25 @@ def build_log(
         **fields: ``time_kind``, ``name``, ``positive``, ``extras`` of the log.
 
     Raises:
-        BadData: an event names an item or a scene that the other tables do not have, or has a column called like a code.
+        BadData: a column or a key is missing, a time is no whole number, a scene stands twice; an event names an item or a scene
+            that the other tables do not have, or has a column called like a code.
     """
     for column in (USER, ITEM, TIME):
         if column in events:
             raise BadData(f"the events have a column {column!r}, the name of a code that is made here; rename it.")
+    needed = {"events": (events, (USER_ID, ITEM_ID, SCENE, TIMESTAMP)), "items": (items, (ITEM_ID, SCENE, TITLE)), "scenes": (scenes, (NAME,))}
+    for table, (frame, columns) in needed.items():
+        for column in columns:
+            if column not in frame:
+                raise BadData(f"the {table} table has no column {column!r}; it has {', '.join(map(str, frame.columns))}.")
+            if column != TITLE and frame[column].isna().any():
+                raise BadData(f"{table} row {int(np.argmax(frame[column].isna()))}: {column} is missing; fill it in or leave the row out.")
+    if events[TIMESTAMP].dtype.kind not in "iu" and len(events):
+        raise BadData(f"the timestamps are of type {events[TIMESTAMP].dtype}; give int64, Unix seconds as a rule, and UNDATED where a time is unknown.")
+    if scenes[NAME].duplicated().any():
+        raise BadData(f"scene {scenes[NAME][scenes[NAME].duplicated()].iloc[0]!r} stands twice in the scenes table; keep one row of it.")
+    if len(kinds := {type(key).__name__ for key in pd.unique(events[USER_ID])}) > 1:
+        raise BadData(f"the events' user_id are of several types ({', '.join(sorted(kinds))}); make all keys text, or all whole numbers.")
     scenes = scenes.reset_index(drop=True)
     scene_of = {n: k for k, n in enumerate(scenes[NAME])}
     items = items.assign(**{SCENE: items[SCENE].map(scene_of)})
@@ -192,5 +211,6 @@ def build_log(
     })  # fmt: skip
     for column in events.columns.difference([USER_ID, ITEM_ID, SCENE, TIMESTAMP]):
         coded[column] = events[column].to_numpy()
-    coded = coded.sort_values([TIME, USER, ITEM], kind="stable").drop_duplicates([USER, ITEM]).reset_index(drop=True)
+    coded = coded.sort_values([TIME, USER, ITEM], kind="stable", ignore_index=True)
+    coded = coded.iloc[np.argsort(coded[TIME] == UNDATED, kind="stable")].drop_duplicates([USER, ITEM]).sort_index().reset_index(drop=True)  # an undated repeat hides no dated one
     return InteractionLog(users if keep_user_ids else users.drop(columns=USER_ID), items, scenes, coded, **fields)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -183,12 +183,14 @@ def make_world(
         ("boilerplate", boilerplate, 1),
         ("dirty", dirty, 0.2),
     ):
-        if not 0 <= value <= high:
+        if not isinstance(value, (int, float, np.number)) or not 0 <= value <= high:
             raise BadData(f"{name} is {value}; it must lie between 0 and {high}.")
+    for name, count, low in (("users", users, 20), ("items", items, 20), ("target", target, 1), ("seed", seed, 0)):
+        if count is not None and (not isinstance(count, (int, np.integer)) or count < low):
+            raise BadData(f"{name} is {count!r}; give a whole number, {low} or more.")
     p = PRESETS[preset]
-    p = Preset(users or p.users, items or p.items, target or p.target, p.clicks, p.focus, p.sub_scenes, p.chunked)
-    if p.users < 20 or p.items < 20:
-        raise BadData(f"a world needs at least 20 people and 20 items a scene, not {p.users} and {p.items}.")
+    own = {name: count for name, count in (("users", users), ("items", items), ("target", target)) if count is not None}
+    p = replace(p, **own)
     knobs = {
         "preset": preset,
         "theme_share": theme_share,

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from recsys_lib.data.sceneworld_tables import VERSION, happenings, items_of_scene
 from recsys_lib.data.sceneworld_truth import Truth
 from recsys_lib.data.sources import cache_dir, explained
+from recsys_lib.errors import BadData
 
 
 def stored(truth: Truth, scenes: pd.DataFrame, knobs: dict[str, Any], cache: str | Path | None) -> tuple[dict[str, pd.DataFrame], Path]:
@@ -29,10 +30,13 @@ def stored(truth: Truth, scenes: pd.DataFrame, knobs: dict[str, Any], cache: str
     if not folder.exists():
         with explained(folder):
             _write(truth, scenes, knobs, folder)
-    tables = {
-        kind: pd.concat([pd.read_parquet(f) for f in sorted(folder.glob(f"{kind}-*.parquet"))], ignore_index=True)
-        for kind in ("items", "events")
-    }
+    try:
+        tables = {
+            kind: pd.concat([pd.read_parquet(folder / f"{kind}-{s:02d}.parquet") for s in range(n)], ignore_index=True)
+            for kind, n in (("items", len(scenes)), ("events", truth.n_live))
+        }
+    except (OSError, ValueError) as problem:  # pyarrow's errors are of these kinds
+        raise BadData(f"the world in {folder} is damaged ({problem}); delete the folder, and it is written anew.") from problem
     tables["events"] = tables["events"].sort_values(["time", "user", "item"], kind="stable", ignore_index=True)
     return tables, folder
 

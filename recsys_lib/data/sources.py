@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import http.client
 import importlib.util
 import os
 import socket
@@ -35,6 +36,9 @@ from tqdm.auto import tqdm
 
 from recsys_lib.data.unpickle import safe_load_object_npy, safe_unpickle
 from recsys_lib.errors import BadData, ChecksumMismatch, RecsysError, SourceUnreachable
+
+_UMASK = os.umask(0)  # can only be read by setting it
+os.umask(_UMASK)
 
 __all__ = ["Source", "cache_dir", "cite", "explained", "fetch", "probe", "registry", "safe_load_object_npy", "safe_unpickle", "writing"]
 
@@ -143,9 +147,9 @@ def _bring(source: Source) -> None:
         try:
             with closing(_open(source.address)) as stream:
                 _keep(source, stream, source.address)
-        except (RecsysError, KeyboardInterrupt):
+        except RecsysError:
             raise
-        except OSError as problem:
+        except (OSError, http.client.HTTPException) as problem:
             raise SourceUnreachable(f"{source.address} broke off ({problem}); run the same line again, or set RECSYS_MIRROR to a folder that has it.") from problem
 
 
@@ -188,6 +192,7 @@ def writing(path: Path, write: Callable[[Path], None]) -> Path:
         temporary = Path(part)
         try:
             write(temporary)
+            temporary.chmod(0o666 & ~_UMASK)  # mkstemp's files are for their owner alone
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -197,13 +202,14 @@ def writing(path: Path, write: Callable[[Path], None]) -> Path:
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn "no room" and "no permission" while writing ``path`` into a RecsysError that says what to do."""
+    elsewhere = "set RECSYS_CACHE to a folder" if path.is_relative_to(cache_dir()) else "choose a folder"
     try:
         yield
     except OSError as problem:
         if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RecsysError(f"the disk is full while writing {path}; free some space, or set RECSYS_CACHE to a folder on another disk.") from problem
+            raise RecsysError(f"the disk is full while writing {path}; free some space, or {elsewhere} on another disk.") from problem
         if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise RecsysError(f"{path.parent} cannot be written ({problem.strerror}); set RECSYS_CACHE to a folder of your own.") from problem
+            raise RecsysError(f"{path.parent} cannot be written ({problem.strerror}); {elsewhere} of your own.") from problem
         raise
 
 

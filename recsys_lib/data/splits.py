@@ -59,8 +59,8 @@ class Split:
     protocol: str
 
     def validation(self) -> Split:
-        """The split for tuning, inside training: the same protocol once more, on training events alone."""
-        if self.protocol.startswith("frozen"):
+        """The split for tuning, inside training and on training events alone: frozen at an earlier T where there is one, else the same protocol once more."""
+        if self.until is not None:
             return temporal_split(self.train, quantile=0.875)
         if self.protocol.startswith("leave-one-out"):
             return leave_one_out(self.train)
@@ -77,7 +77,7 @@ def _make(log: InteractionLog, train: pd.DataFrame, test: pd.DataFrame, until: i
     kind = np.select([here > 0, total > 0], [KNOWN, ARRIVAL], STRANGER).astype(object)
     if withheld is not None:
         kind[withheld[keys[USER], keys[SCENE]]] = WITHHELD
-    return Split(log, log.with_events(train), keys.assign(kind=kind), positives, until, protocol)
+    return Split(log, log.with_events(train.sort_index()), keys.assign(kind=kind), positives, until, protocol)
 
 
 def event_counts(log: InteractionLog, events: pd.DataFrame) -> np.ndarray:
@@ -94,8 +94,10 @@ def temporal_split(log: InteractionLog, quantile: float = 0.8, withhold: float =
     scene a person) loses its training events in that scene: those are the *withheld* pairs. Undated events are left out.
 
     Raises:
-        BadData: the log has no global time, or no two events at different times.
+        BadData: the log has no global time, no two events at different times, or none before T; a share outside 0 … 1.
     """
+    if not (0 <= quantile <= 1 and 0 <= withhold <= 1):
+        raise BadData(f"quantile is {quantile} and withhold {withhold}; both are shares between 0 and 1.")
     if log.time_kind not in ("second", "day"):
         raise BadData(
             f"{log.name} has time of kind {log.time_kind!r}, so there is no moment T that holds for everyone; "
@@ -106,6 +108,8 @@ def temporal_split(log: InteractionLog, quantile: float = 0.8, withhold: float =
         raise BadData(f"{log.name} has {len(events)} dated events at {events[TIME].nunique()} different times; a split by time needs at least two.")
     until = int(np.quantile(events[TIME], quantile, method="lower"))
     train, test = events[events[TIME] < until], events[events[TIME] >= until]
+    if train.empty:
+        raise BadData(f"no event of {log.name} lies before the {quantile:.0%} quantile of time, {until}; so many events share the first moment that nothing is left to train on.")
     counts = event_counts(log, train)
     asked = test[[USER, SCENE]].drop_duplicates().sort_values([USER, SCENE]).to_numpy(np.int64)
     user, scene = asked[:, 0], asked[:, 1]
@@ -139,7 +143,7 @@ def leave_one_out(log: InteractionLog, users: np.ndarray | None = None) -> Split
     order = events.assign(tie=hash64(events[ITEM])).sort_values([USER, TIME, "tie"], kind="stable").drop(columns="tie")
     last = ~order[USER].duplicated(keep="last") & (order.groupby(USER)[USER].transform("size") >= 3)
     if users is not None:
-        last &= order[USER].isin(users)
+        last &= order[USER].isin(log.user_codes(users))
     return _make(log, order[~last], order[last], None, "leave-one-out (leaks time: others' later events are in training)")
 
 
@@ -150,8 +154,10 @@ def hashed_split(log: InteractionLog, share: float = 0.2) -> Split:
 
 
 def source_split(log: InteractionLog) -> Split:
-    """The split the data came with (event column ``part``: train, validation, test), else a hashed hold-out of 20 %."""
+    """The split the data came with (event column ``part``: train, validation, test), else a hashed hold-out of 20 %. Raises BadData for other words."""
     if "part" not in log.events:
         return hashed_split(log)
     part = log.events["part"]
+    if set(part.unique()) - {"train", "validation", "test"} or not {"train", "test"} <= set(part.unique()):
+        raise BadData(f"the column 'part' of {log.name} holds {', '.join(map(repr, part.unique()[:5]))}; it has to say train, validation or test, and train and test at least once.")
     return _make(log, log.events[part == "train"], log.events[part == "test"], None, "the source's own split")

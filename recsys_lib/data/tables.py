@@ -25,7 +25,7 @@ _LONGEST_SHOWN = 60
 
 def read_table(folder: Path, name: str, columns: Sequence[str], optional: bool = False) -> Table | None:
     """Read ``<name>.csv``, ``.csv.gz`` or ``.parquet`` of a folder; ``None`` for an optional table that is not there."""
-    found = [folder / (name + ending) for ending in ENDINGS if (folder / (name + ending)).exists()]
+    found = [folder / (name + ending) for ending in ENDINGS if (folder / (name + ending)).is_file()]
     if not found and optional:
         return None
     if not found:
@@ -175,6 +175,8 @@ class Table:
             number = pd.to_numeric(values, errors="coerce").astype(float)
             dates = number.isna().to_numpy()
             if not dates.any():
+                if number.between(19_000_101, 21_001_231).all() and pd.to_datetime(values.astype(str), format="%Y%m%d", errors="coerce").notna().all():
+                    self.refuse(0, column, f"the time {_short(values.iloc[0])} looks like a date without dashes", "write it as 2024-05-01, or as Unix seconds")
                 seconds = number
             else:
                 parsed = pd.to_datetime(values.where(dates), errors="coerce", utc=True, format="ISO8601")

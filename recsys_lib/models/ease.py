@@ -30,7 +30,7 @@ class EASE:
     """
 
     def __init__(self, lam: float = 500.0, most: int = 12_000, dtype: type = np.float32) -> None:
-        if lam <= 0:
+        if not lam > 0:
             raise BadData(f"lam is {lam}; EASE needs a positive ridge, or the matrix has no inverse.")
         self.lam, self.most, self.dtype = lam, most, dtype
 
@@ -39,12 +39,14 @@ class EASE:
         self.log = log.before(until)
         count = np.asarray(self.log.matrix().sum(0)).ravel()
         self.kept = np.sort(np.argsort(-count, kind="stable")[: min(self.most, int((count > 0).sum()))])
+        if not len(self.kept):
+            raise BadData(f"{log.name} has no event to learn from; EASE needs some.")
         self.past = Reader(self._rows, self.log)
         gram = self._gram()
         began = time.perf_counter()
-        factor, _ = linalg.lapack.get_lapack_funcs(("potrf",), (gram,))[0](gram, lower=True, overwrite_a=True)
+        factor, broken = linalg.lapack.get_lapack_funcs(("potrf",), (gram,))[0](gram, lower=True, overwrite_a=True)
         inverse, failed = linalg.lapack.get_lapack_funcs(("potri",), (factor,))[0](factor, lower=True, overwrite_c=True)
-        if failed:
+        if broken or failed:
             raise BadData(f"the Gram matrix cannot be inverted with lam={self.lam}; use a larger one, or dtype=float64.")
         self.seconds_inverse = time.perf_counter() - began
         for low in range(0, len(inverse), BLOCK):  # LAPACK left the upper half alone

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from recsys_lib.data.log import InteractionLog
+from recsys_lib.errors import BadData
 from recsys_lib.models.histories import Reader, check_codes
 
 BLOCK = 256  # items at a time
@@ -23,9 +24,14 @@ class ItemKNN:
 
     Attributes:
         similarity: sparse [n_items, n_items], zero diagonal.
+
+    Raises:
+        BadData: no neighbour is kept, or a negative shrink.
     """
 
     def __init__(self, neighbours: int | None = None, shrink: float = 0.0, target: float = 0.5, dtype: type = np.float32) -> None:
+        if (neighbours is not None and neighbours < 1) or shrink < 0:
+            raise BadData(f"neighbours is {neighbours} and shrink {shrink}; keep one neighbour at least (None: all), and add nothing negative.")
         self.neighbours, self.shrink, self.target, self.dtype = neighbours, shrink, target, dtype
 
     def fit(self, log: InteractionLog, until: int | None = None) -> ItemKNN:

@@ -76,6 +76,8 @@ class PopularityPrior:
     """
 
     def __init__(self, windows: tuple[float, ...] = (14, 30, 90, 365), cuts: int = 12, step: float = 14) -> None:
+        if not len(windows) or min(*windows, cuts, step) <= 0:
+            raise BadData(f"windows are {windows}, cuts {cuts}, step {step}; give one window at least, and positive numbers.")
         self.windows, self.cuts, self.step = windows, cuts, step
 
     def _features(self, log: InteractionLog, at: float) -> np.ndarray:

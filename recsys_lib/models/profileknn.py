@@ -30,6 +30,8 @@ class ProfileKNN:
         Raises:
             BadData: the profiles do not match the people or the items.
         """
+        if len(self.items) != log.n_items:
+            raise BadData(f"there are vectors of {len(self.items)} items, and {log.name} has {log.n_items}; give one row an item.")
         self.log = log.before(until)
         self.profile = Reader(self._made, self.log)
         return self

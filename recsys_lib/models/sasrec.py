@@ -138,6 +138,8 @@ class SASRec:
     ) -> None:  # fmt: skip
         if loss not in ("softmax", "sampled"):
             raise BadData(f"loss is {loss!r}; use 'softmax' or 'sampled'.")
+        if not 0 <= dropout < 1:
+            raise BadData(f"dropout is {dropout}; it is the share that is left out, from 0 to less than 1.")
         if dim % heads or min(dim, blocks, heads, max_len, negatives, batch, epochs, patience, lr) <= 0:
             raise BadData(f"dim={dim} must be a multiple of heads={heads}, and every size, lr and epochs positive.")
         self.dim, self.blocks, self.heads, self.max_len, self.loss, self.negatives = dim, blocks, heads, max_len, loss, negatives

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
-from recsys_lib.data.log import ITEM_ID, NAME, SCENE, TITLE, InteractionLog
+from recsys_lib.data.log import ITEM, ITEM_ID, NAME, SCENE, TIME, TITLE, USER, InteractionLog
 from recsys_lib.data.sources import writing
 from recsys_lib.errors import BadData
 
@@ -32,6 +33,13 @@ def fingerprint(log: InteractionLog) -> str:
 def digest_of(array: np.ndarray) -> str:
     """One word for the content of an array."""
     return blake2b(np.ascontiguousarray(array).tobytes(), digest_size=8).hexdigest()
+
+
+def learned_from(model: Any) -> dict[str, Any]:
+    """What a fit depends on beside its options, one word each: a checkpoint goes on only where all of it is the same."""
+    arrays = {name: digest_of(getattr(model, name)) for name in ARRAYS if getattr(model, name) is not None}
+    events, tower = model.log.events[[USER, ITEM, TIME]].to_numpy(np.int64), getattr(model, "tower", None)
+    return arrays | {"until": model.until, "events": digest_of(events), "item table": fingerprint(model.log), "tower": getattr(tower, "__name__", None)}
 
 
 def options(model: Any) -> dict[str, Any]:
@@ -63,12 +71,19 @@ def save(model: Any, folder: str | Path) -> Path:
         "until": model.until, "log": model.log.name, "scenes": model.log.scenes[NAME].tolist(), "items": model.log.n_items, "item table": fingerprint(model.log),
         "weights": f"weights-{digest[:12]}.safetensors", "digest": digest, "epochs": model.log_,
     }  # fmt: skip
+    text, before = json.dumps(facts, indent=1, ensure_ascii=False), _weights_of(folder)
     writing(folder / facts["weights"], lambda part: part.write_bytes(content))
-    writing(folder / "system.json", lambda part: part.write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8"))
-    for old in folder.glob("weights-*.safetensors"):
-        if old.name != facts["weights"]:
-            old.unlink(missing_ok=True)
+    writing(folder / "system.json", lambda part: part.write_text(text, encoding="utf-8"))
+    if before and before != facts["weights"]:  # those of the system that was replaced, and nobody else's
+        (folder / before).unlink(missing_ok=True)
     return folder
+
+
+def _weights_of(folder: Path) -> str | None:
+    """Name of the weights' file of the system that lies there, if one does."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return Path(json.loads((folder / "system.json").read_text(encoding="utf-8"))["weights"]).name
+    return None
 
 
 def read(folder: str | Path, log: InteractionLog, system: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -84,6 +99,8 @@ def read(folder: str | Path, log: InteractionLog, system: str) -> tuple[dict[str
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         version, kind = facts["format"], facts["system"]
+    except OSError as error:
+        raise BadData(f"{path} cannot be read ({error.strerror}); ask its owner for the right to read it, or save the system anew.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise BadData(f"{path} is damaged ({error}); {again}.") from error
     if version != FORMAT:

@@ -88,10 +88,12 @@ class SceneFusion:
             raise BadData(f"gates is {gates!r}; use 'pair', 'text' or 'mean'.")
         if (gates == "text") != (descriptions is not None):
             raise BadData("gates='text' needs the vectors of the scenes' descriptions, and only it.")
+        if not len(half_lives) or not len(windows) or min(*windows, step, cuts, epochs, lr, batch, negatives) <= 0 or not (0 <= id_drop <= 1 and 0 <= hide <= 1):
+            raise BadData("half_lives and windows need one entry at least; windows, step, cuts, epochs, lr, batch and negatives are positive, id_drop and hide shares.")
         self.vectors, self.kind, self.descriptions, self.half_lives = np.asarray(vectors, np.float32), gates, descriptions, tuple(half_lives)
         self.ids, self.id_drop, self.hide = ids, id_drop, hide
         self.tower, self.windows, self.step, self.cuts = tower, tuple(windows), step, cuts
-        self.epochs, self.lr, self.weight_decay, self.batch, self.negatives, self.seed = epochs, lr, weight_decay, batch, negatives, seed
+        self.epochs, self.lr, self.weight_decay, self.batch, self.negatives, self.seed = epochs, lr, weight_decay, batch, negatives, int(seed)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     def fit(self, log: InteractionLog, until: int | None = None, show_progress: bool = False, validation: Split | None = None, **training: Any) -> SceneFusion:
@@ -102,14 +104,16 @@ class SceneFusion:
             **training: more arguments of :func:`~recsys_lib.training.train`: ``checkpoint``, ``writer``, ``optimizer``, ``schedule``, ``clip``, ``amp``, …
 
         Raises:
-            BadData: the log has no calendar time, or the vectors do not match its items.
+            BadData: the log has no calendar time, or the vectors do not match its items, or the descriptions its scenes.
             RecsysError: the loss is not a number any more.
         """
         if log.time_kind not in ("second", "day"):
             raise BadData(f"SceneFusion needs calendar time, and {log.name} has time in {log.time_kind!r}.")
+        if self.descriptions is not None and len(self.descriptions) != log.n_scenes:
+            raise BadData(f"there are {len(self.descriptions)} descriptions for the {log.n_scenes} scenes of {log.name}; give one row a scene.")
         self.log = log = log.before(until)
         time, item, user, scene = (log.events[c].to_numpy(np.int64) for c in (TIME, ITEM, USER, SCENE))
-        self.until = until if until is not None else int(time.max(initial=0)) + 1
+        self.until = int(until) if until is not None else int(time.max(initial=0)) + 1
         self.past = Reader(self._profiles, log)
         moments = self.until - (1 + np.arange(self.cuts)) * int(self.step * DAY)
         which = np.ceil((self.until - time) / (self.step * DAY)).astype(int) - 1  # the moment an event follows
@@ -120,8 +124,9 @@ class SceneFusion:
         groups = [np.flatnonzero((which[asked] == k) & (scene[asked] == s)) for k in range(self.cuts) for s in range(log.n_scenes)]
         groups = [g for g in groups if len(g)]
         target = torch.from_numpy(item[asked])
-        torch.manual_seed(self.seed)
-        self._build(np.unique(scene[asked]))
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(self.seed)
+            self._build(np.unique(scene[asked]))
         self._features, self._known = self._state(time, item, self.until)
 
         def batches(random: torch.Generator) -> list[tuple[int, int, torch.Tensor]]:
@@ -143,7 +148,7 @@ class SceneFusion:
 
         settings = {"epochs": self.epochs, "lr": self.lr, "weight_decay": self.weight_decay, "no_decay": ("gates.mean", "tower.mean", "log_tau", "beta", "new"), "seed": self.seed}
         settings |= {"validate": validate if validation is not None else None, "show_progress": show_progress}
-        settings["facts"] = saving.options(self) | {"until": self.until, "events": len(log.events), "vectors": saving.digest_of(self.vectors)}
+        settings["facts"] = saving.options(self) | saving.learned_from(self)
         self.log_ = train(self.net, batches, loss, **settings | training)
         self._read_things()
         return self
