@@ -58,7 +58,7 @@ def recommend(
         BadData: k below 1, an unknown user or scene, a rule or scores of a wrong length, a score that is not a number.
     """
     if not isinstance(k, (int, np.integer)) or k < 1:
-        raise BadData(f"k is {k}; ask for a whole number of items, at least one.")
+        raise BadData(f"k is {k}; ask for at least one item, and a whole number of them.")
     log = history if history is not None else log_of(model)
     users, scene = log.user_codes(np.ravel(users)), log.scene_code(scene)
     items = log.scene_items(scene)

@@ -100,7 +100,7 @@ def test_sceneworld_tiny_from_end_to_end(reader, tmp_path, capsys):
     world = ("--data", "sceneworld", "--preset", "tiny", "--theme-share", 0.2)
     run("fit", *world, "--system", tmp_path, "--epochs", 1)
     assert "--preset tiny --theme-share 0.2" in capsys.readouterr().out
-    run("recommend", *world, "--system", tmp_path, "--scene", "fitness", "--user", 3)  # a scene that exists as a description alone
+    run("recommend", *world, "--system", tmp_path, "--scene", "fitness", "--user", "u0000003")  # a scene that exists as a description alone
     assert "\n10. " in capsys.readouterr().out
     run("evaluate", *world, "--epochs", 1)
     assert "withheld × all" in capsys.readouterr().out
@@ -113,7 +113,8 @@ def test_what_is_wrong_is_said_in_one_sentence(saved, tables, tmp_path):
         "its scenes are": (*use, "--scene", "garden", "--user", "p1"),
         "at least one item": (*use, "--scene", "film", "--user", "p1", "-k", 0),
         "holds no saved system": ("recommend", "--data", tables, "--system", tmp_path / "none", "--scene", "film", "--user", "p1"),
-        "not the same in the same order": ("recommend", "--data", "sceneworld", "--preset", "tiny", "--system", saved, "--scene", "music", "--user", "0"),
+        "not the same in the same order": ("recommend", "--data", "sceneworld", "--preset", "tiny", "--system", saved, "--scene", "music", "--user", "u0000000"),
+        "such as p": (*use, "--scene", "film", "--user", "7"),
         "there is no folder": ("fit", "--data", tmp_path / "gone", "--system", saved),
         "no data set is called 'gone'": ("fit", "--data", "gone", "--system", saved),
         "--preset belongs to sceneworld": ("fit", "--data", tables, "--preset", "tiny", "--system", saved),
