@@ -3,7 +3,8 @@
     python benchmarks/chapter06.py [unseen unseen-again towers amazon-towers]   # writes data/results/06-*.json
 
 Rows of one run differ in the tower alone: data, item vectors, prior, loss, negatives, epochs and seeds are shared. In ``towers`` each may
-choose between the same step sizes, before T.
+choose between the same step sizes, in each world before T; rows with another step than the pooled tower's are also compared with a pooled tower of their own step.
+Intervals of differences redraw people and are widened by what the seeds' differences vary.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import nn
 
 from recsys_lib.data import load, temporal_split
@@ -35,6 +37,7 @@ from recsys_lib.transfer import asked
 
 SEEDS = range(5)
 RATES = (2e-3, 6e-3)
+STEP = ", step {}"
 KINDS = (("known × known", "known", "known"), ("known × all", "known", "all"), ("withheld × all", "withheld", "all"), ("arrival × all", "arrival", "all"))
 SMALL = {"half_lives": (None,), "cuts": 20, "epochs": 4, "batch": 256, "negatives": 300}
 HELD = tuple(f"{parent}-{k}" for parent in ("shopping", "music", "video", "news", "travel") for k in (2, 7))
@@ -48,58 +51,71 @@ def figures(j: Judgement, metrics: tuple[str, ...] = ("ndcg10", "recall100", "pm
     return {name: {m: [scene_mean(p, m), *_interval(p, m), len(p)] for m in metrics} for name, p in parts.items() if len(p)}
 
 
-def differences(a: Judgement, b: Judgement, names: list[str]) -> dict:
-    """a - b by slice over all scenes, and by slice and scene: difference, interval, n."""
+def differences(a: list[Judgement], b: list[Judgement], names: list[str]) -> dict:
+    """a - b, both one run a seed, by slice over all scenes, and by slice and scene: difference, interval, n."""
     out = {}
     for name, person, item in KINDS:
-        if not len(a.slice(person, item)):
+        if not len(a[0].slice(person, item)):
             continue
-        out[name] = {"all scenes": compare(a, b, person=person, item=item), "recall100": compare(a, b, "recall100", person, item)}
-        for s in np.unique(a.slice(person, item).scene):
-            here = [replace(j, pairs=j.pairs[j.pairs.scene == s]) for j in (a, b)]
-            out[name][names[s]] = compare(*here, person=person, item=item)
+        out[name] = {"all scenes": apart(a, b, "ndcg10", person, item), "recall100": apart(a, b, "recall100", person, item)}
+        for s in np.unique(a[0].slice(person, item).scene):
+            here = ([replace(j, pairs=j.pairs[j.pairs.scene == s]) for j in runs] for runs in (a, b))
+            out[name][names[s]] = apart(*here, "ndcg10", person, item)
     return out
+
+
+def apart(a: list[Judgement], b: list[Judgement], metric: str, person: str, item: str) -> dict[str, float]:
+    """The paired difference of the means over seeds. Its interval joins that of redrawn people with Student's of the seeds' own differences."""
+    gap = compare(over_seeds(a), over_seeds(b), metric, person, item)
+    each = [x.value(metric, person, item) - y.value(metric, person, item) for x, y in zip(a, b, strict=True)]
+    seeds = stats.t.ppf(0.975, len(each) - 1) * np.std(each, ddof=1) / np.sqrt(len(each))
+    low, high = (gap["difference"] + side * np.hypot(gap[end] - gap["difference"], seeds) for side, end in ((-1, "low"), (1, "high")))
+    return gap | {"low": float(low), "high": float(high), "by seed": each}
 
 
 def fitted(vectors: np.ndarray, tower: Tower, split: Split, **options: object) -> SceneFusion:
     return SceneFusion(vectors, tower=tower, **SMALL | options).fit(split.train, split.until)
 
 
-def rows(vectors: np.ndarray, split: Split, asked: Split, systems: dict[str, Tower], rates: dict[str, float], base: str, **options: object) -> dict:
-    """All towers over all seeds: figures, weights, seconds, and differences to ``base``."""
+def rows(vectors: np.ndarray, split: Split, asked: Split, systems: dict[str, Tower | list[Tower]], rates: dict[str, float], base: str, **options: object) -> dict:
+    """All towers over all seeds (a list: one for each): figures, weights, seconds, and differences to ``base``."""
     out, judged, names = {}, {}, split.log.scenes[NAME].tolist()
     for name, tower in systems.items():
         runs, began = [], time.process_time()
         for seed in SEEDS:
-            model = fitted(vectors, tower, split, seed=seed, lr=rates.get(name, 2e-3), **options)
+            model = fitted(vectors, tower[seed] if isinstance(tower, list) else tower, split, seed=seed, lr=rates.get(name, 2e-3), **options)
             if not seed:
                 seconds = time.process_time() - began
             runs.append(judge(model, asked, name))
-        judged[name] = over_seeds(runs)
+        judged[name] = runs
         spread = [float(np.std([r.value(person=p, item=i) for r in runs])) for n, p, i in KINDS if len(runs[0].slice(p, i))]
-        out[name] = {"slices": figures(judged[name]), "weights": sum(p.numel() for p in model.net.tower.parameters()), "rate": rates.get(name, 2e-3),
+        out[name] = {"slices": figures(over_seeds(runs)), "weights": sum(p.numel() for p in model.net.tower.parameters()), "rate": rates.get(name, 2e-3),
                      "seconds": round(seconds, 1), "spread of seeds": spread}  # fmt: skip
         print(f"{name:30s}", {k: round(v["ndcg10"][0], 4) for k, v in out[name]["slices"].items()}, f"{seconds:.1f} s", flush=True)
     for name in systems:
         out[name][f"minus {base}"] = differences(judged[name], judged[base], names)
+        if (same := base + STEP.format(out[name]["rate"])) in judged and name != same:
+            out[name]["minus pooled of the same step"] = differences(judged[name], judged[same], names)
+    if "descriptions exchanged" in judged:
+        out["gates from text"]["minus descriptions exchanged"] = differences(judged["gates from text"], judged["descriptions exchanged"], names)
     if "each scene alone" in judged:
         out[base]["minus each scene alone"] = differences(judged[base], judged["each scene alone"], names)
     return out
 
 
 def towers() -> dict:
-    """Every tower, five seeds, both worlds; step size chosen for each tower on the past of the world of theme share .8."""
-    out, rates = {}, {}
+    """Every tower, five seeds, both worlds; step size chosen for each tower on the past of each world."""
+    out = {}
     for share in (0.8, 0.2):
         world = make_world("default", theme_share=share)
         split = temporal_split(world.log)
         vectors = read_items(world.log, fields=("title", "description"), centre="scene", strength=0.5, dim=48)
-        if not rates:
-            v = split.validation()
-            for name, tower in TOWERS.items():
-                rates[name] = max(RATES, key=lambda lr, tower=tower: ndcg10(fitted(vectors, tower, v, lr=lr), v))
-            print(rates, flush=True)
-        out[f"theme share {share}"] = rows(vectors, split, split, TOWERS, rates, "pooled, no S")
+        v, rates, pooled = split.validation(), {}, "pooled, no S"
+        for name, tower in TOWERS.items():
+            rates[name] = max(RATES, key=lambda lr, tower=tower: ndcg10(fitted(vectors, tower, v, lr=lr), v))
+        print(rates, flush=True)
+        rates |= {pooled + STEP.format(other): other for other in RATES if other != rates[pooled]}
+        out[f"theme share {share}"] = rows(vectors, split, split, TOWERS | {name: TOWERS[pooled] for name in rates if name not in TOWERS}, rates, pooled)
         for name, model in (("prior alone", PopularityPrior()), ("oracle, text-only", world.oracle("text-only"))):
             out[f"theme share {share}"][name] = {"slices": figures(judge(model.fit(split.train, split.until), split))}
     return out
@@ -169,8 +185,7 @@ def unseen(seed: int | None = None, held: tuple[str, ...] = HELD, few: tuple[str
         held_themes = np.zeros((log.n_scenes, len(world.theme_names)))
         np.add.at(held_themes, (log.items[SCENE].to_numpy(), world.theme), 1)
         shared = ((held_themes > 5)[:, None] & (held_themes > 5)[None]).sum(-1)
-        mixed = e.copy()
-        mixed[:40] = e[np.random.default_rng(0).permutation(40)]
+        mixed = [np.vstack([e[np.random.default_rng(seed).permutation(40)], e[40:]]) for seed in SEEDS]
 
         seen = torch.from_numpy(np.isin(np.arange(log.n_scenes), split.train.events[SCENE]))
 
@@ -184,7 +199,7 @@ def unseen(seed: int | None = None, held: tuple[str, ...] = HELD, few: tuple[str
 
         systems = {
             "mean gate": Pooled, "mean gate + own past": OwnPast, "pair gates, mean of the trained": partial(Gated, make=pair), "gates from text": text(e),
-            "descriptions exchanged": text(mixed), "side by side": text(e, SideBySide), "gates from the truth": partial(Gated, make=lambda s, p, d, k=shared: TrueGates(k, d)),
+            "descriptions exchanged": [text(m) for m in mixed], "side by side": text(e, SideBySide), "gates from the truth": partial(Gated, make=lambda s, p, d, k=shared: TrueGates(k, d)),
         }  # fmt: skip
         if few:
             out[f"theme share {share}"] = rows(vectors, split, split, {name: systems[name] for name in few}, {}, "mean gate", batch=64, negatives=100)
@@ -221,7 +236,7 @@ def main() -> None:
         wall, began = time.perf_counter(), time.process_time()
         metrics = commands[name]()
         path = record(f"06-{name}", command=f"python benchmarks/chapter06.py {name}", metrics=metrics, seeds=list(SEEDS), seconds=round(time.perf_counter() - wall),
-                      cpu_seconds=round(time.process_time() - began), intervals="95 %, 2,000 draws of people, on values averaged over seeds")  # fmt: skip
+                      cpu_seconds=round(time.process_time() - began), intervals="95 %, 2,000 draws of people, on values averaged over seeds; those of differences widened by the seeds' own")  # fmt: skip
         print(f"wrote {path}", flush=True)
 
 
