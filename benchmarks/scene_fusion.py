@@ -22,6 +22,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from benchmarks.baselines import build, settings
+from benchmarks.baselines import judged as tuned
 from recsys_lib.data import Split, load, temporal_split
 from recsys_lib.data.log import SCENE, USER
 from recsys_lib.data.splits import tie_order
@@ -39,11 +40,14 @@ from recsys_lib.results import load_result, record
 
 SEEDS = (0, 1, 2, 3, 4)
 BARS = ("mix: prior + item-kNN", "mix: prior + transitions", "prior")
+OTHERS = ("mix: prior + item-kNN + EASE", "item-kNN", "EASE", "transitions", "BPR-MF", "SASRec", "popularity, tuned window")
 OURS = "the whole system"
 UNTUNED = "untuned mix: prior + {} × item-kNN"
 RIVAL = "mix: prior + item-kNN, tuned as one"
 BOTH = "scene fusion + item-kNN"
 TWIN = "scene fusion + item-kNN, texts exchanged"
+LANE, EVERY = "the same, new items in each {}th place after the tenth", (10, 14)
+BLIND = LANE.format(EVERY[0]) + ", texts exchanged"
 AS_ONE: dict[str, list] = {"shrink": [0, 10, 50, 200], "neighbours": [None, 200, 50], "scale": [10, 50, 500], "weight": [0.5, 1.0, 2.0, 4.0]}
 WINDOWS = (3, 7, 14, 30, 60, 90, 180, 365)
 
@@ -115,13 +119,14 @@ def main() -> None:
     split, texts = temporal_split(log), item_texts(log)
     vectors = side_by_side((TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)), args.axes)
     chosen = {name: settings(args.baselines, name) for name in load_result(args.baselines)["metrics"]}
-    judged = {name: judge(build(name, chosen[name], {}, chosen).fit(split.train, split.until), split, name) for name in BARS}
+    judged = {name: tuned(name, split, chosen[name], {}, chosen)[0] for name in (*BARS, *OTHERS)}
     judged["popularity, 30 days"] = judge(Popularity(30).fit(split.train, split.until), split, "popularity, 30 days")
     for weight in (1, 2):  # a mix that validation does not choose and that is good after T: no claim without it
         untuned = Mix(PopularityPrior(windows=(14, 30, 90, 365)), ItemKNN(), weight, 50).fit(split.train, split.until)
         judged[UNTUNED.format(weight)] = judge(untuned, split, "untuned mix")
     follow = TransitionCounts(**chosen["transitions"]).fit(split.train, split.until)
-    maps = SceneMap(whiten(TextEncoder().encode(texts), 128)).fit(split.train, split.until)
+    read, scene = whiten(TextEncoder().encode(texts), 128), log.items[SCENE].to_numpy()
+    maps = SceneMap(read).fit(split.train, split.until)
     judged["prior + a map from scene to scene"] = judge(Mix(build("prior", chosen["prior"], {}, chosen).fit(split.train, split.until), maps, 1.0, 50), split)
     trial = split.validation()
     bases = {"prior": build("prior", chosen["prior"], {}, chosen), "scene fusion": SceneFusion(vectors, windows=WINDOWS)}
@@ -134,11 +139,12 @@ def main() -> None:
         fusion = SceneFusion(vectors, windows=WINDOWS, seed=seed).fit(split.train, split.until)
         seconds.append(time.perf_counter() - began)
         both = Mix(fusion, knn, best["weight"], best["scale"])
-        blind = SceneFusion(exchanged(vectors, log.items[SCENE].to_numpy(), seed), windows=WINDOWS, seed=seed).fit(split.train, split.until)
-        systems = {"scene fusion": fusion, BOTH: both, TWIN: Mix(blind, knn, best["weight"], best["scale"])}
         whole = ByPast(both, Mix(Mix(fusion, follow, 0.5, 50), maps, 0.5, 50)).mark(split.train)
-        systems |= {OURS: whole}
-        systems |= {f"the same, new items in each {every}th place after the tenth": NewItemLane(whole, 10, every).mark(split.train) for every in (10, 14)}
+        systems = {"scene fusion": fusion, BOTH: both, OURS: whole} | {LANE.format(every): NewItemLane(whole, 10, every).mark(split.train) for every in EVERY}
+        blind = SceneFusion(exchanged(vectors, scene, seed), windows=WINDOWS, seed=seed).fit(split.train, split.until)
+        twin = Mix(blind, knn, best["weight"], best["scale"])
+        led = SceneMap(exchanged(read, scene, seed)).fit(split.train, split.until)
+        systems |= {TWIN: twin, BLIND: NewItemLane(ByPast(twin, Mix(Mix(blind, follow, 0.5, 50), led, 0.5, 50)).mark(split.train), 10, EVERY[0]).mark(split.train)}
         for name, model in systems.items():
             runs.setdefault(name, []).append(judge(model, split, name))
             print(f"seed {seed} {name}: {runs[name][-1].summary(intervals=False).loc[[('known', 'known'), ('known', 'new'), ('withheld', 'all')], ['ndcg10', 'recall100', 'pm_auc']].round(4).to_numpy().tolist()}", flush=True)
@@ -146,8 +152,8 @@ def main() -> None:
     figures = {}
     for name, ours in judged.items():
         summary = ours.summary()
-        bars = () if name in BARS else (RIVAL, TWIN, *BARS, *(UNTUNED.format(w) for w in (1, 2)), "popularity, 30 days") if name in (BOTH, OURS) else (OURS, BARS[0]) if not name.startswith(("popularity", "untuned", "mix")) else ()
-        against = {bar: {f"{p} × {i}": {m: compare(ours, judged[bar], m, p, i) for m in ("ndcg10", "recall100", "pm_auc")} for p, i in summary.index} for bar in bars}
+        bars = (OURS, BOTH, TWIN, BLIND, RIVAL, *BARS, *OTHERS, *(UNTUNED.format(w) for w in (1, 2)), "popularity, 30 days") if name in (BOTH, OURS, LANE.format(EVERY[0])) else (OURS, BARS[0]) if name in runs or "map" in name else ()
+        against = {bar: {f"{p} × {i}": {m: compare(ours, judged[bar], m, p, i) for m in ("ndcg10", "recall100", "pm_auc")} for p, i in summary.index} for bar in bars if bar != name}
         scenes = {f"{p} × {i}": {log.scenes["name"][s]: value for s, value in ours.by_scene().loc[(p, i)].items()} for p, i in (("known", "known"), ("withheld", "all"))}
         figures[name] = {"slices": {f"{p} × {i}": row.dropna().to_dict() for (p, i), row in summary.iterrows()}, "against": against, "ndcg10_by_scene": scenes, "facts": ours.facts.mean().to_dict()}
     figures[OURS]["against by scene"] = {bar: {f"{p} × {i}": by_scene(judged[OURS], judged[bar], log.scenes["name"].tolist(), p, i) for p, i in (("known", "known"), ("withheld", "all"))} for bar in BARS}
