@@ -162,13 +162,15 @@ def zero_shot(share: float) -> dict:
 
 
 def curve(splits: dict[int, Split], systems: dict[str, Callable[[int, Split], Any]], seeded: tuple[str, ...], metric: str = "ndcg10") -> dict:
-    """Systems at each number of shots, for people known elsewhere: figures, and each system minus the first."""
+    """Systems at each number of shots, for people known elsewhere: figures, each system minus the first, and minus itself at the first number."""
     out: dict[str, dict] = {}
+    began: dict[str, Judgement] = {}
     for n, s in splits.items():
         j = {name: over_seeds([judge(make(seed, s), s, name) for seed in (SEEDS if name in seeded else (0,))]) for name, make in systems.items()}
         first = next(iter(j))
         for name, one in j.items():
-            out.setdefault(name, {})[str(n)] = {"mean": figure(one, metric, "arrival"), f"minus {first}": compare(one, j[first], metric, "arrival", "all")}
+            out.setdefault(name, {})[str(n)] = {"mean": figure(one, metric, "arrival"), f"minus {first}": compare(one, j[first], metric, "arrival", "all"),
+                                                   "minus its beginning": compare(one, began.setdefault(name, one), metric, "arrival", "all")}  # fmt: skip
         print(s.protocol, {name: round(one.value(metric, "arrival", "all"), 4) for name, one in j.items()}, flush=True)
     return out
 
