@@ -16,15 +16,18 @@ import numpy as np
 
 from benchmarks.peers.__main__ import METRICS, SLICES, again, kept, measured
 from benchmarks.peers.exchange import export
-from benchmarks.scene_fusion import WINDOWS, side_by_side
+from benchmarks.scene_fusion import BOTH, WINDOWS, side_by_side
 from recsys_lib.data import load, temporal_split
 from recsys_lib.data.sources import cache_dir
 from recsys_lib.evaluation import compare, judge, over_seeds
 from recsys_lib.language import TextEncoder, item_texts, static_vectors
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
+from recsys_lib.models.new_items import NewItemLane
 from recsys_lib.models.scene_fusion import SceneFusion
 from recsys_lib.results import load_result, record, so_far
+
+LANE = f"{BOTH}, every tenth place after the tenth for a new item"
 
 
 def main() -> None:
@@ -54,7 +57,8 @@ def main() -> None:
         began = time.process_time()
         fusion = SceneFusion(vectors, windows=WINDOWS, seed=seed).fit(split.train, split.until)
         seconds.append(time.process_time() - began)
-        for name, model in {"scene fusion": fusion, "scene fusion + item-kNN": Mix(fusion, knn, chosen["weight"], chosen["scale"])}.items():
+        both = Mix(fusion, knn, chosen["weight"], chosen["scale"])
+        for name, model in {"scene fusion": fusion, BOTH: both, LANE: NewItemLane(both, 10, 10).mark(split.train)}.items():
             runs.setdefault(name, []).append(judge(model, split, name))
             print(seed, name, runs[name][-1].value(item="all"), flush=True)
     figures = so_far(args.record) if args.record and args.only else {}
