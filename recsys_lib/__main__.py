@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--preset", help="for sceneworld: tiny, default, shop-100k, … (default default)")
         command.add_argument("--theme-share", type=float, help="for sceneworld: the share of taste that texts can tell, .2 or .8 (default .8)")
     for command in (evaluate, use):
-        command.add_argument("--weight", type=float, default=0.5, help="of item-kNN beside scene fusion; 0 leaves it out (default %(default)s)")
+        command.add_argument("--weight", type=float, default=1.0, help="of item-kNN beside scene fusion; 0 leaves it out (default %(default)s)")
     return top
 
 
@@ -125,7 +125,7 @@ def evaluate(args: argparse.Namespace, log: InteractionLog) -> None:
     split = temporal_split(log)
     print(f"training: {len(split.train.events):,} events before T; questions: {len(split.pairs):,} (person, scene), {split.pairs['kind'].value_counts().to_dict()}")
     fusion = system(log, args.epochs, args.seed).fit(split.train, split.until, show_progress=True)
-    prior, knn = PopularityPrior().fit(split.train, split.until), ItemKNN(shrink=50).fit(split.train, split.until)
+    prior, knn = PopularityPrior().fit(split.train, split.until), ItemKNN(neighbours=200).fit(split.train, split.until)
     models = {"popularity, 30 days": Popularity(30).fit(split.train, split.until), "prior + item-kNN": Mix(prior, knn, args.weight, 500), "scene fusion": fusion}
     if args.weight:
         models["scene fusion + item-kNN"] = Mix(fusion, knn, args.weight, 500)
@@ -140,7 +140,7 @@ def evaluate(args: argparse.Namespace, log: InteractionLog) -> None:
 def suggest(args: argparse.Namespace, log: InteractionLog) -> None:
     """What the person did last, and the list."""
     fusion = SceneFusion.load(args.system, log)
-    model = Mix(fusion, ItemKNN(shrink=50).fit(log), args.weight, 500) if args.weight else fusion
+    model = Mix(fusion, ItemKNN(neighbours=200).fit(log), args.weight, 500) if args.weight else fusion
     person, titles = user_code(log, args.user), log.items[TITLE]
     last = log.events[log.events[USER] == person].tail(5)
     for row in last.itertuples():
