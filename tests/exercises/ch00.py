@@ -60,12 +60,32 @@ def history_unsorted(events, user, until):
     return events[(events.user == user) & (events.time < until)].item.tolist()
 
 
-RIGHT = {"00-1": [first], "00-2": [person], "00-3": [fresh], "00-4": [history]}
+def fresh_cut_wide(scores, seen, k):
+    return [j for j in first(scores, k + len(seen)) if j not in seen]
+
+
+def fresh_zeroed(scores, seen, k):
+    scores = scores.copy()
+    scores[seen] = 0
+    return [j for j in first(scores, min(k, len(scores) - len(seen)))]
+
+
+def fresh_in_any_order(scores, seen, k):
+    return [int(j) for j in np.argsort(-scores) if j not in seen][:k]
+
+
+def fresh_by_deleting(scores, seen, k):
+    left = np.delete(np.arange(len(scores)), seen)
+    return left[np.argsort(-scores[left], kind="stable")][:k]
+
+
+RIGHT = {"00-1": [first, lambda scores, k: sorted(range(len(scores)), key=lambda j: -scores[j])[:k], lambda scores, k: np.argsort(-scores, kind="stable")[:k]], "00-2": [person], "00-3": [fresh, fresh_by_deleting], "00-4": [history]}
 WRONG = {
     "00-1": [(first_lowest, "lowest"), (first_reversed, "ties")],
     "00-2": [(person_unscaled, "length one"), (person_all, "not all items"), (person_from_nothing, "without a past"),
              (lambda v, h: person(v, sorted(set(h))), "twice"), (lambda v, h: person(v, range(len(h))), "whatever the lengths")],
     "00-3": [(fresh_cut_first, "before you cut"), (fresh_not_removed, "was seen"), (lambda s, seen, k: [j for j in range(len(s)) if j not in seen][:k], "Sort the scores first"),
-             (lambda s, seen, k: first(s, len(s))[len(seen) :][:k], "Sort the scores first")],
-    "00-4": [(history_with_the_cut, "time < until"), (history_unsorted, "Oldest first"), (lambda e, u, t: history_unsorted(e, u, t)[::-1], "Oldest first")],
+             (lambda s, seen, k: first(s, len(s))[len(seen) :][:k], "Sort the scores first"),
+             (fresh_cut_wide, "once the seen items are out"), (fresh_zeroed, "may all be negative"), (fresh_in_any_order, "keep ties in order")],
+    "00-4": [(lambda e, u, t: [9, 4, 7], "user and the moment"), (lambda e, u, t: list(dict.fromkeys(history(e, u, t))), "stands twice"), (history_with_the_cut, "time < until"), (history_unsorted, "Oldest first"), (lambda e, u, t: history_unsorted(e, u, t)[::-1], "Oldest first")],
 }
