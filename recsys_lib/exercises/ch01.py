@@ -10,7 +10,7 @@ DAY = 86_400
 
 
 def _near(a: object, b: float) -> bool:
-    return abs(float(a) - b) < 1e-9
+    return abs(float(a) - b) < 1e-6
 
 
 @exercise("01-1")
@@ -27,8 +27,8 @@ def density(answer):
         return "a pair that occurs three times fills one cell, not three; count different pairs."
     if not _near(got, 0.5):
         return f"two different pairs among 2 × 2, one of them three times over, should give 0.5, not {float(got):.4g}."
-    if not _near(answer(np.array([0, 1]), np.array([2, 0]), 2, 3), 1 / 3):
-        return "person 0 with item 2 and person 1 with item 0 are two different pairs; do both get the same number where you make one number of a pair?"
+    if not _near(answer(np.array([0, 1]), np.array([2, 0]), 2, 3), 1 / 3) or not _near(answer(np.array([2, 0]), np.array([0, 1]), 4, 2), 1 / 4):
+        return "two different pairs got the same number where you make one number of a pair: multiply the person by n_items, then add the item."
     return None
 
 
@@ -64,6 +64,8 @@ def profile(answer):
         return f"the result should have one entry a theme, shape (4,), not {got.shape}; does a theme without events get its zero?"
     if not _near(got.sum(), 1):
         return f"the entries should sum to one; yours sum to {got.sum():.4g}."
+    if not _near(got[0], 2 / 3) or not _near(got[2], 1 / 3):
+        return f"of three equally old events two have theme 0, so its share is .667, not {got[0]:.3f}; `out[themes] += weight` adds once a theme, while np.add.at and np.bincount add once an event."
     got = np.asarray(answer(np.array([now - 30 * DAY, now - 60 * DAY]), np.array([0, 1]), 2, now, 30.0), float)
     if _near(got[0], 1 / (1 + np.exp(-1))):
         return "an event of age half_life should weigh one half, and yours weighs 1/e; use base ½."
@@ -117,6 +119,6 @@ def expected_overlap(answer):
         return "that is the mean of each person's ratio; divide the two expected numbers instead."
     if not _near(got, 0.5 / 1.25):
         return f"for one person with one event and one with two, expect ½ person in both and 1¼ in one half, so 0.4, not {float(got):.4g}."
-    if not 0.999 < float(answer(np.full(10, 40))) <= 1:
+    if not 0.999 < float(answer(np.full(10, 40))) < 1 + 1e-6:
         return "people with forty events should nearly all be in both halves."
     return None

@@ -55,6 +55,18 @@ def short_profile(times, themes, n_themes, now, half_life):
     return np.bincount(themes) / len(themes)
 
 
+def added_once(times, themes, n_themes, now, half_life):
+    past, out = times < now, np.zeros(n_themes)
+    out[themes[past]] += 0.5 ** ((now - times[past]) / DAY / half_life)
+    return out / max(out.sum(), 1e-300)
+
+
+def added_at(times, themes, n_themes, now, half_life):
+    past, out = times < now, np.zeros(n_themes, np.float32)
+    np.add.at(out, themes[past], (0.5 ** ((now - times[past]) / DAY / half_life)).astype(np.float32))
+    return out / out.sum() if past.any() else out
+
+
 def unweighted(times, themes, n_themes, now, half_life):
     return np.bincount(themes, minlength=n_themes) / len(themes)
 
@@ -76,9 +88,9 @@ def independent(n):
     return ((1 - 0.5**n) ** 2).sum() / (1 - 0.5**n).sum()
 
 
-RIGHT = {"01-1": [right_density], "01-2": [right_overlap], "01-3": [make_profile()], "01-4": [make_new()], "01-5": [right_coin]}
+RIGHT = {"01-1": [right_density], "01-2": [right_overlap], "01-3": [make_profile(), added_at], "01-4": [make_new()], "01-5": [right_coin]}
 WRONG = {
-    "01-1": [(counts_repeats, "not three"), (over_those_seen, "that occur"), (lambda u, i, n, m: len(np.unique(u * n + i)) / (n * m), "two different pairs")],
+    "01-1": [(counts_repeats, "not three"), (over_those_seen, "that occur"), (lambda u, i, n, m: len(np.unique(u * n + i)) / (n * m), "two different pairs"), (lambda u, i, n, m: len(np.unique(i * m + u)) / (n * m), "two different pairs")],
     "01-2": [(union, "union"), (larger, "larger"), (events_not_people, "events"), (empty_fails, "empty"), (lambda a, b: right_overlap(a, b) if len(b) else 1.0, "whichever")],
     "01-3": [
         (make_profile(base=np.exp(-1)), "base ½"),
@@ -88,6 +100,7 @@ WRONG = {
         (make_profile(normed=False), "sum to"),
         (make_profile(empty=0.5), "all zeros"),
         (short_profile, "shape"),
+        (added_once, "np.add.at"),
         (unweighted, "weigh the same"),
         (lambda times, themes, n, now, h: make_profile()(times, themes, n, now, 30.0), "half-life of 7"),
         (lambda times, themes, n, now, h: make_profile()(now - (now - times) // int(h * DAY) * int(h * DAY), themes, n, now, h) if len(times) > 1 and h < 30 else make_profile()(times, themes, n, now, h), "2.5"),
