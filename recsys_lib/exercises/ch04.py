@@ -38,7 +38,7 @@ def whitened(answer):
         return f"the result has shape {got.shape}; all {x.shape[1]} axes of all {len(x)} vectors were asked for. Did you multiply from the right?"
     if not np.isfinite(got).all():
         return "there are nan or inf in the result."
-    if np.abs(got.mean(0)).max() > 1e-6:
+    if np.abs(got.mean(0)).max() > 1e-3:  # vectors in float32 leave that much
         return "the mean of the result is not zero: subtract the mean of the vectors before anything else."
     covariance = got.T @ got / len(got)
     if np.allclose(covariance, np.eye(3), atol=0.02):
@@ -60,7 +60,7 @@ def read_for(answer):
     got = np.asarray(answer(v.copy(), np.array([0, 1, 2]), np.array([3, 4])), float)
     if got.shape != (2,):
         return f"the result has shape {got.shape}; one score for each of the 2 items was asked for."
-    if np.abs(got).max() > 1 + 1e-9:
+    if np.abs(got).max() > 1 + 1e-6:
         return "a cosine cannot exceed 1; scale the profile and the items to length 1."
     right = np.array([3, -1]) @ np.diag([1 / np.sqrt(2), 1]) / np.sqrt(5)
     if np.allclose(got, np.array([12, -10]) @ np.diag([1 / np.sqrt(2), 1]) / np.sqrt(104), atol=1e-6):
@@ -80,12 +80,15 @@ def remembers(answer):
     got = answer(own, other)
     if not np.isscalar(got) and np.ndim(got) > 0:
         return "one number was asked for, a share between 0 and 1."
-    if abs(float(got) - 0.5) < 1e-9:
+    if abs(float(got) - 0.5) <= 1e-6:
         return "the pair that ties was counted as a miss; count a tie as one half, or silence looks like forgetting."
-    if abs(float(got) - 0.75) < 1e-9:
+    if abs(float(got) - 0.75) <= 1e-6:
         return "the pair that ties was counted as a hit; count a tie as one half, or a model that knows nothing looks as if it knew all."
-    if abs(float(got) - 0.625) > 1e-9:
+    if not abs(float(got) - 0.625) <= 1e-6:  # nan is not near anything
         return "compare pair by pair: of four texts, two are likelier after their own start, one ties, one is not; what share is that?"
+    third = answer(np.array([-1.0, -7, -3]), np.array([-2.0, -4, -1]))
+    if not abs(float(third) - 1 / 3) <= 1e-6:
+        return f"of three texts one is likelier after its own start, which is a third, and your answer was {float(third):.4g}; use the arrays that are given, however many they hold."
     return None
 
 

@@ -26,6 +26,11 @@ def from_last_event(time, item, n_items, T, days):
     return np.bincount(item[time >= min(T - days * DAY, time.max())], minlength=n_items)
 
 
+def in_days(time, item, n_items, T, days, first=1):
+    age = (T - time) // DAY
+    return np.bincount(item[(age >= first) & (time < T) & (age <= days)], minlength=n_items)
+
+
 def cosine(x, root=True, diagonal=False, divide=True):
     size = np.maximum(x.sum(0), 1)
     both = np.outer(size, size)
@@ -50,12 +55,12 @@ def next_steps(items, times):
     return count
 
 
-def choose(time, item, n_items, T, windows, days, until=0, after=False, longest=False, ordered=True):
+def choose(time, item, n_items, T, windows, days, until=0, after=False, longest=False, ordered=True, edge=0):
     cut = T - days * DAY
-    asked = item[(time >= cut) & ((time < T) | after)]
+    asked = item[(time >= cut + edge) & ((time < T) | after)]
 
     def worth(w):
-        counts = np.bincount(item[(time < cut + until * DAY) & (time >= cut + until * DAY - w * DAY)], minlength=n_items)
+        counts = np.bincount(item[(time < cut + until * DAY + edge) & (time >= cut + until * DAY - w * DAY)], minlength=n_items)
         return np.mean(asked == counts.argmax())
 
     return max(sorted(windows, reverse=longest) if ordered else windows, key=worth)
@@ -63,7 +68,8 @@ def choose(time, item, n_items, T, windows, days, until=0, after=False, longest=
 
 RIGHT = {"03-1": [recent], "03-2": [cosine], "03-3": [ease], "03-4": [next_steps], "03-5": [choose]}
 WRONG = {
-    "03-1": [(with_the_future, "time < T"), (of_all_time, "before the window"), (from_last_event, "must end at T"), (lambda t, i, n, T, d: recent(t, i, n, T, 30), "days = 5")],
+    "03-1": [(with_the_future, "time < T"), (of_all_time, "before the window"), (from_last_event, "must end at T"), (lambda t, i, n, T, d: recent(t, i, n, T, 30), "days = 5"),
+             (lambda *x: in_days(*x), "one second before T"), (lambda *x: in_days(*x, first=0), "one second before the window")],
     "03-2": [(lambda x: cosine(x, diagonal=True), "vote for itself"), (lambda x: cosine(x, root=False), "square root is missing"),
              (lambda x: cosine(x, divide=False), "raw counts"), (lambda x: np.where(np.outer(x.any(0), x.any(0)) | np.eye(x.shape[1], dtype=bool), cosine(x), 1), "nobody took")],
     "03-3": [(lambda x, lam: ease(x, lam, axis=1), "P_jj"), (lambda x, lam: ease(x, lam, diagonal=True), "diagonal should be 0"),
@@ -73,5 +79,6 @@ WRONG = {
              (lambda items, times: Counter((i, j) for i, a in zip(items, times, strict=True) for j, b in zip(items, times, strict=True) if b == a + 1), "need not be one later"),
              (lambda items, times: {pair: n for pair, n in next_steps(items, times).items() if pair[0] != pair[1]}, "the same item")],
     "03-5": [(lambda *x: choose(*x, until=x[5]), "among the questions"), (lambda *x: choose(*x, after=True), "end before T"),
-             (lambda *x: choose(*x, longest=True), "shortest of equals"), (lambda *x: choose(*x, ordered=False), "shortest of equals"), (lambda t, i, n, T, w, d: max(w), "all time won")],
+             (lambda *x: choose(*x, longest=True), "shortest of equals"), (lambda *x: choose(*x, ordered=False), "shortest of equals"), (lambda t, i, n, T, w, d: max(w), "all time won"),
+             (lambda *x: choose(*x, edge=1), "exactly T - days * DAY")],
 }  # fmt: skip

@@ -42,7 +42,7 @@ def sif(docs, table, a, rare=True, direction=True, centre=False, of_texts=False)
     return v - np.outer(v @ first, first) if direction else v
 
 
-RIGHT = {"04-1": [pool], "04-2": [whitened], "04-3": [read_for], "04-4": [remembers], "04-5": [sif]}
+RIGHT = {"04-1": [pool], "04-2": [whitened, lambda x: whitened(x.astype(np.float32))], "04-3": [read_for], "04-4": [remembers], "04-5": [sif]}
 WRONG = {
     "04-1": [(lambda h, m: unit(h.mean(1)), "padding was averaged in"), (lambda h, m: unit(h[:, 0]), "first token alone"),
              (lambda h, m: (h * m[:, :, None]).sum(1) / m.sum(1)[:, None], "length is not"), (lambda h, m: unit((h * m[:, :, None]).sum(2)), "axis 1")],
@@ -50,7 +50,8 @@ WRONG = {
              (lambda x: whitened(x, turn=False), "still correlated"), (lambda x: whitened(x, scale=False), "their variances differ")],
     "04-3": [(lambda v, h, i: read_for(v, h, i, each=False), "ten times as long"), (lambda v, h, i: v[i] @ v[h].mean(0), "cannot exceed 1"),
              (lambda v, h, i: unit(v[i]) @ unit(unit(v)[h].mean(0)) if len(h) else np.full(len(i), np.nan), "without history")],
-    "04-4": [(lambda a, b: float(np.mean(a > b)), "as a miss"), (lambda a, b: float(np.mean(a >= b)), "as a hit"), (lambda a, b: float((a - b).mean()), "pair by pair"), (lambda a, b: float(a.mean() > b.mean()), "pair by pair")],
+    "04-4": [(lambda a, b: float(np.mean(a > b)), "as a miss"), (lambda a, b: float(np.mean(a >= b)), "as a hit"), (lambda a, b: float((a - b).mean()), "pair by pair"), (lambda a, b: float(a.mean() > b.mean()), "pair by pair"),
+             (lambda a, b: float("nan"), "pair by pair"), (lambda a, b: 0.625, "of three texts"), (lambda a, b: ((a > b) + 0.5 * (a == b)).sum() / 4, "of three texts")],
     "04-5": [(lambda *x: sif(*x, rare=False), "every token weighs the same"), (lambda *x: sif(*x, direction=False), "still there"),
              (lambda *x: sif(*x, centre=True), "without centring"), (lambda *x: sif(*x, of_texts=True), "share of all tokens")],
 }  # fmt: skip
