@@ -32,6 +32,12 @@ def aged(answer):
     uneven = np.asarray(answer(v.copy(), start + np.array([0, 3, 40]), 10, start + 40), float)
     if uneven.shape != (2,) or not np.allclose(uneven, np.array([0.5**0.3, 1]) / np.hypot(0.5**0.3, 1), atol=1e-6):
         return "with events 3 days apart and a half-life of 10 days, the older one should count .81 times as much: the weight follows the days between them and the half-life that is given."
+    long = np.asarray(answer(np.array([[4.0, 0], [0, 1], [0, 1]]), np.array([start, start + 30, start + 60]), 30, start + 60), float)
+    if long.shape != (2,) or not np.allclose(long, np.array([2, 1]) / np.sqrt(5), atol=1e-6):
+        return "a vector four times as long weighs four times as much: add the vectors as they are given, and scale only the sum to length 1."
+    mixed = np.asarray(answer(np.array([[0, 1.0], [1, 1], [1, 0]]), np.array([start + 30, start + 60, start]), 30, start + 60), float)
+    if mixed.shape != (2,) or not np.allclose(mixed, np.array([0.5, 1]) / np.hypot(0.5, 1), atol=1e-6):
+        return "the days need not be in order, and then np.searchsorted finds the wrong events: compare each day with the moment."
     none = np.asarray(answer(v.copy(), np.array([start, start + 30, start + 60]), 30, start), float)
     if none.shape != (2,) or not np.allclose(none, 0):
         return "before the first event there is no past, and the profile is a vector of zeros; yours divides by nothing or looks ahead."
@@ -93,6 +99,9 @@ def topics(answer):
         return "the opening 'Likes:' is part of the first topic; cut what stands up to the colon."
     if any(t.endswith(".") for t in got):
         return "the last topic carries the full stop of the sentence."
+    other = answer("They enjoy: tea, rope.")
+    if other is None or [str(t).lower() for t in other] != ["tea", "rope"]:
+        return "from 'They enjoy: tea, rope.' the topics are tea and rope; cut what stands up to the colon, whatever its words are."
     if [t.lower() for t in got] != ["tea", "slow films", "the sea"]:
         return f"from 'Likes: tea, slow films, Tea, the sea.' the topics are tea, slow films and the sea, in this order; yours are {', '.join(got)}."
     if answer("a, b, c, d, e, f, g, h") is None or len(answer("a, b, c, d, e, f, g, h")) != 6:
@@ -123,6 +132,14 @@ def deletion(answer):
         if prompt(left, "mira") not in stored and len(texts) == 2:
             return "the text written from the deleted event is still stored, and it still says camping: make its prompt before you delete the event."
         return "the text written from the deleted event is still stored."
+    if "Likes tea and camping." in texts.values():
+        return "the text written from the deleted event is still stored, under another key, and it still says camping: delete the text with its key."
     if prompt(events, "omar") not in texts:
         return "Omar's text is gone, too; only Mira's was made from the deleted event. That his prompt holds the same title is his affair."
+    try:
+        left, texts = answer([*events, ("ines", "tent")], dict(stored), "ines", "tent", prompt)
+    except KeyError:
+        return "no text was written about Ines yet, and deleting her event stopped with a KeyError: remove the stored text only where there is one."
+    if list(left) != events or dict(texts) != stored:
+        return "no text was written about Ines yet: deleting her event should take that event and leave all stored texts."
     return None

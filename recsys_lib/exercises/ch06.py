@@ -43,7 +43,7 @@ def gated(answer):
     if got.shape != (4, 5):
         return f"the result has shape {got.shape}; one vector a person, (4, 5), was asked for: the sum runs over the pools, axis 1."
     right = (pools * gates[2]).sum(1)
-    if np.allclose(got, right):
+    if np.allclose(got, right, atol=1e-5):
         return None
     if np.allclose(got, (pools * gates[:, 2]).sum(1)):
         return "the two scenes are exchanged: the first axis of `gates` is the target scene, the second the pool the past lies in."
@@ -66,7 +66,7 @@ def from_text(answer):
         return f"the result has shape {got.shape}; one gate a pair of scenes, (4, 4, 5), was asked for."
     r = e @ read.T
     change = (r[:, None] * r[None]) @ write.T
-    if np.allclose(got, mean * (1 + change)):
+    if np.allclose(got, mean * (1 + change), atol=1e-5):
         return None
     if np.allclose(got, mean * (1 + (r[:, None] + r[None]) @ write.T)):
         return "the two readings were added, and a sum cannot tell that two scenes have something in common; multiply them."
@@ -102,10 +102,19 @@ def seesaw(answer):
         return "where every scene gains there is no seesaw; it takes at least one gain and at least one loss."
     if answer(before.copy(), before - 0.1, scene.copy())[1]:
         return "where every scene loses there is no seesaw; it takes at least one gain and at least one loss."
+    still = np.array([0.1] * 6 + [0, 0, 0])
+    if answer(before.copy(), before + still, scene.copy())[1] or answer(before.copy(), before - still, scene.copy())[1]:
+        return "a scene that neither gains nor loses makes no seesaw with one that does: a mean of zero is no loss and no gain."
+    if not answer(before.copy(), before + np.array([0.1] * 6 + [-0.5, -0.5, -0.4]), scene.copy())[1]:
+        return "scene 0 gains while the others lose, which is a seesaw, whichever way the mean over all pairs goes."
     uneven = before + np.array([0.3, 0.3, 0.3, 0.3, 0.3, -0.1, 0.2, -0.1, 0.1])
     if answer(before.copy(), uneven, scene.copy())[1]:
         return "single pairs lose here and every scene gains by its mean; the seesaw is one of scenes."
     return None
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and np.allclose(a, b, atol=1e-5)
 
 
 @exercise("06-5")
@@ -120,10 +129,18 @@ def where_they_swap(answer):
         return "there are nan or inf in the result: items with equal x never change places, so they give no value at all."
     if (got <= 0).any():
         return "only positive values of S were asked for; at a negative or zero crossing the two do not change places for any S > 0."
-    if len(got) > len(right) and np.allclose(np.unique(got.round(9)), right):
+    if len(got) > len(right) and _same(np.unique(got.round(6)), right):
         return "each value should stand once: several pairs may meet at the same S, and a pair is the same in both orders."
-    if len(got) == len(right) and np.allclose(np.sort(got), right):
+    if _same(np.sort(got), right):
+        level = np.asarray(answer(np.array([1.0, 2, 0]), np.array([1.0, 1, 3])), float)
+        if not _same(np.sort(level), np.array([1, 2])):
+            return f"for x = 1, 2, 0 and the priors 1, 1, 3 the values are 1 and 2, and yours are {level.round(3).tolist()}; items with one prior meet at S = 0, which is not positive."
         return None if np.allclose(got, right) else "the values are right and their order is not: the smallest S first."
-    if len(got) and np.allclose(np.sort(1 / got), right[: len(got)], atol=1e-6):
+    turned = np.array([1 / 3, 1, 1.25, 3])
+    if _same(np.unique(got.round(6)), turned):
+        return "the sign is turned: these values are where the negative S would be; S (x_i - x_j) = prior_j - prior_i, not prior_i - prior_j."
+    if _same(np.unique(got.round(6)), np.unique(np.append(right, turned))):
+        return "some pairs meet at a negative S, and there the sign was lost: keep the sign of the fraction, and drop what is not positive."
+    if 0 < len(got) <= len(right) and _same(np.sort(1 / got), right[: len(got)]):
         return "your fractions are upside down: S (x_i - x_j) = prior_j - prior_i, and S is what is asked for."
     return "items i and j meet where S x_i + prior_i = S x_j + prior_j; solve this for S, for every pair with different x, and keep what is positive."

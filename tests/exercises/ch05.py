@@ -29,6 +29,15 @@ def cut_first(answer):
     return parts if len(parts) > 1 else None
 
 
+def lengths_first(vectors, days, half_life, moment):
+    return aged(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), days, half_life, moment)
+
+
+def searched(vectors, days, half_life, moment):
+    n = np.searchsorted(days, moment)
+    return aged(vectors[:n], days[:n], half_life, moment)
+
+
 def leaks(make, events, until, when=0, compare=True, alone=True):
     plant = [*events, ("Zyxquort", until + when)]
     past = [event for event in events if event[1] < until] if alone else events
@@ -52,15 +61,35 @@ def delete(events, stored, person, title, prompt, which="before"):
     return left, {k: v for k, v in stored.items() if k not in gone}
 
 
-RIGHT = {"05-1": [aged], "05-2": [leaks], "05-3": [topics], "05-4": [delete]}
+def delete_and_move(events, stored, person, title, prompt):
+    old, left = prompt(events, person), [e for e in events if e != (person, title)]
+    stored[prompt(left, person)] = stored.pop(old)
+    return left, stored
+
+
+def delete_what_must_be_there(events, stored, person, title, prompt):
+    del stored[prompt(events, person)]
+    return [e for e in events if e != (person, title)], stored
+
+
+def delete_in_place(events, stored, person, title, prompt):
+    stored.pop(prompt(events, person), None)
+    events.remove((person, title))
+    return events, stored
+
+
+RIGHT = {"05-1": [aged], "05-2": [leaks], "05-3": [topics], "05-4": [delete, delete_in_place]}
 WRONG = {
     "05-1": [(lambda *a: aged(*a, strict=False), "strictly earlier"), (lambda *a: aged(*a, sign=1), "wrong way round"), (lambda *a: aged(*a, base=np.e), "base is 2"),
              (lambda *a: aged(*a, scale=False), "length is not 1"), (lambda *a: aged(*a, empty=False), "before the first event"),
-             (lambda *a: aged(*a, count_back=False, base=2.0**60), "overflows"), (by_rank, "3 days apart"), (lambda v, d, h, m: aged(v, d, 30, m), "3 days apart")],
+             (lambda *a: aged(*a, count_back=False, base=2.0**60), "overflows"), (by_rank, "3 days apart"), (lambda v, d, h, m: aged(v, d, 30, m), "3 days apart"),
+             (lengths_first, "only the sum"), (searched, "in order")],
     "05-2": [(lambda m, e, t: leaks(m, e, t, when=1), "plant at `until` itself"), (lambda m, e, t: leaks(m, e, t, when=-1), "honest profile"),
              (lambda m, e, t: leaks(m, e, t, compare=False), "only *counts*"), (lambda m, e, t: leaks(m, e, t, alone=False), "from the past alone"), (lambda m, e, t: leaks(m, e, t, when=3 * DAY), "plant at `until` itself"),
              (lambda m, e, t: False, "nothing is ever found"), (lambda m, e, t: True, "honest profile")],
     "05-3": [(lambda a: topics(a, least=False), "no list"), (lambda a: topics(a, opening=False), "up to the colon"), (lambda a: topics(a, stop=False), "full stop"),
-             (lambda a: topics(a, once=False), "one topic said four times"), (lambda a: topics(a, most=99), "at most six"), (lambda a: topics(a, empty=True), "breaks off"), (cut_first, "before you cut")],
-    "05-4": [(lambda *a: delete(*a, which="none"), "still stored"), (lambda *a: delete(*a, which="after"), "before you delete"), (lambda *a: delete(*a, which="all"), "Omar's text"), (lambda *a: delete(*a, which="title"), "the same title")],
+             (lambda a: topics(a, once=False), "one topic said four times"), (lambda a: topics(a, most=99), "at most six"), (lambda a: topics(a, empty=True), "breaks off"), (cut_first, "before you cut"),
+             (lambda a: topics(a.replace("Likes:", ""), opening=False), "whatever its words"), (lambda a: None, "came back as None")],
+    "05-4": [(lambda *a: delete(*a, which="none"), "still stored"), (lambda *a: delete(*a, which="after"), "before you delete"), (lambda *a: delete(*a, which="all"), "Omar's text"), (lambda *a: delete(*a, which="title"), "the same title"),
+             (delete_and_move, "under another key"), (delete_what_must_be_there, "KeyError"), (lambda *a: (delete(*a)[0], {}) if a[2] == "ines" else delete(*a), "leave all stored texts")],
 }  # fmt: skip

@@ -27,6 +27,16 @@ def on_average(before, after, scene):
     return seesaw(before, after, scene)[0], (after - before).mean() < 0
 
 
+def all_and_one(before, after, scene):
+    by = seesaw(before, after, scene)[0]
+    return by, (after - before).mean() > 0 and min(by.values()) < -1e-9
+
+
+def signs_differ(before, after, scene):
+    by = seesaw(before, after, scene)[0]
+    return by, len(set(np.sign(np.round(list(by.values()), 9)).tolist())) > 1
+
+
 def sums(before, after, scene):
     return {int(s): float((after - before)[scene == s].sum()) for s in np.unique(scene)}, True
 
@@ -46,13 +56,14 @@ def without_one(e, read, write, mean):
     return mean * ((a * b) @ write.T)
 
 
-def swaps(x, prior, positive=True, once=True, flat=False, upside=False):
+def swaps(x, prior, positive=True, once=True, flat=False, upside=False, sign=1, size=False, zero=False):
     i, j = np.triu_indices(len(x), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        S = (prior[j] - prior[i]) / (x[i] - x[j])
+        S = sign * (prior[j] - prior[i]) / (x[i] - x[j])
+        S = np.abs(S) if size else S
         S = 1 / S if upside else S
     S = S if flat else S[x[i] != x[j]]
-    S = S[S > 0] if positive else S
+    S = S[(S > 0) | (zero & (S == 0))] if positive else S
     return np.unique(S) if once else np.sort(S)
 
 
@@ -64,7 +75,9 @@ WRONG = {
              (lambda p, g, t: (p * g[t]).mean(1), "so sum"), (lambda p, g, t: p[:, t] * g[t, t], "elsewhere has gates"), (lambda p, g, t: (p * g[t]).sum(2), "axis 1")],
     "06-3": [(added, "multiply them"), (without_one, "the 1 is missing")],
     "06-4": [(on_average, "hides it"), (sums, "take means"), (lambda b, a, s: seesaw(a, b, s), "turned round"), (lambda b, a, s: (seesaw(b, a, s)[0], True), "no seesaw"),
-             (lambda b, a, s: (seesaw(b, a, s)[0], min(seesaw(b, a, s)[0].values()) < -1e-9), "every scene loses"), (lambda b, a, s: (seesaw(b, a, s)[0], (a - b).max() > 1e-9 and (a - b).min() < -1e-9), "one of scenes")],
+             (lambda b, a, s: (seesaw(b, a, s)[0], min(seesaw(b, a, s)[0].values()) < -1e-9), "every scene loses"), (lambda b, a, s: (seesaw(b, a, s)[0], (a - b).max() > 1e-9 and (a - b).min() < -1e-9), "one of scenes"),
+             (all_and_one, "whichever way"), (signs_differ, "neither gains nor loses")],
     "06-5": [(lambda x, p: swaps(x, p, positive=False), "only positive"), (lambda x, p: swaps(x, p, once=False), "stand once"), (lambda x, p: swaps(x, p, flat=True), "equal x"),
-             (lambda x, p: swaps(x, p, upside=True), "upside down"), (lambda x, p: swaps(x, p)[::-1], "smallest S first")],
+             (lambda x, p: swaps(x, p, upside=True), "upside down"), (lambda x, p: swaps(x, p)[::-1], "smallest S first"),
+             (lambda x, p: swaps(x, p, sign=-1), "sign is turned"), (lambda x, p: swaps(x, p, size=True), "sign was lost"), (lambda x, p: swaps(x, p, zero=True), "meet at S = 0")],
 }  # fmt: skip
