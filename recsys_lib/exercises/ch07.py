@@ -109,11 +109,13 @@ def step(answer):
 @exercise("07-5")
 def stop(answer):
     """Early stopping: what is kept, and how long it ran."""
-    cases = [([1, 3, 2, 2, 2, 9], 2, (2, 4)), ([1, 2, 3], 2, (3, 3)), ([5, 4, 3, 2], 1, (1, 2)), ([2, 2, 2, 2], 3, (1, 4)), ([5, 1, 2, 3, 4], 2, (1, 3)), ([1, 3, 2, 4, 3, 3, 3], 2, (4, 6))]
+    cases = [([1, 3, 2, 2, 2, 9], 2, (2, 4)), ([1, 2, 3], 2, (3, 3)), ([5, 4, 3, 2], 1, (1, 2)), ([2, 2, 2, 2], 3, (1, 4)), ([5, 1, 2, 3, 4], 2, (1, 3)), ([1, 3, 2, 4, 3, 3, 3], 2, (4, 6)), ([-3, -1, -2, -4], 2, (2, 4))]
     for values, patience, right in cases:
         got = tuple(int(x) for x in answer(list(values), patience))
         if got == right:
             continue
+        if max(values) < 0:
+            return f"for {values}, where no figure is above 0, the answer was {got}: the best so far begins with the first figure, not with 0."
         if got == (int(np.argmax(values)) + 1, len(values)):
             return f"for {values} the loop looked into the future: with patience {patience} it stops before it meets what comes later."
         if got[1] == right[1]:

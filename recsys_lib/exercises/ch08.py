@@ -102,7 +102,14 @@ def inverted_file(answer):
             return "the order is turned around: the best comes first."
         if (got != right).any():
             return "of the open cells these are not the five largest inner products with the query."
-    one = np.flatnonzero(cell == order[0])
+    far, heavy = x * rng.uniform(0.3, 3, (300, 1)), centres * np.array([[4.0], [0.5], [2], [0.25], [1], [3]])
+    for q in far[:8]:
+        inside = np.flatnonzero(np.isin(cell, np.argsort(-(heavy @ q))[:2]))
+        right = inside[np.argsort(-(far[inside] @ q))[:5]]
+        if np.asarray(answer(q, far, heavy, cell, 2, 5), int).tolist() != right.tolist():
+            return "where vectors differ in length these are not the five: nearest means the largest inner product, for centres and vectors alike, and neither the smallest distance nor the cosine."
+    q = x[103] + 0.3 * rng.normal(size=8)
+    one = np.flatnonzero(cell == (centres @ q).argmax())
     if np.asarray(answer(q, x, centres, cell, 1, 200), int).tolist() != one[np.argsort(-(x[one] @ q))].tolist():
         return f"with one open cell of {len(one)} vectors and k = 200 there are {len(one)} to find, all of that cell; `width` says how many cells are open, and a closed one fills no place."
     return None

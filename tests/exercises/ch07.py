@@ -59,6 +59,16 @@ def against_the_last(values, patience):
     return int(np.argmax(values[:epoch])) + 1, epoch
 
 
+def from_zero(values, patience):
+    best, kept = 0, 0
+    for epoch, value in enumerate(values, 1):
+        if value > best:
+            best, kept = value, epoch
+        if epoch - kept >= patience:
+            return kept, epoch
+    return kept, len(values)
+
+
 RIGHT = {"07-1": [ignored], "07-2": [sampled_loss], "07-3": [right], "07-4": [step], "07-5": [stop]}
 WRONG = {
     "07-1": [(in_place, "in a copy"), (lambda m, x: ignored(m, x, rows=slice(1)), "scores of all rows"), (lambda m, x: ignored(m, x, rows=slice(1), by=-1), "scores of all rows"), (lambda m, x: [k for k in range(3) if k not in ignored(m, x)], "ignore everything"),
@@ -68,5 +78,5 @@ WRONG = {
              (lambda *a: sampled_loss(*a, count_all=False), "m still counts"), (lambda *a: -sampled_loss(*a), "sign is turned")],
     "07-3": [(lambda s, y: ((s[:, None].argmax(1)) == y).mean(), "always 0"), (lambda s, y: right(s, y, 0.5), "threshold is off"), (lambda s, y: 1 - right(s, y), "all others say no"), (lambda s, y: y[s > 0].mean(), "all others say no"), (lambda s, y: (s > 0)[y > 0].mean(), "all others say no")],
     "07-4": [(lambda *a: step(*a, rate=False), "follow the schedule"), (lambda *a: step(*a, before=False), "before")],
-    "07-5": [(lambda v, p: (int(np.argmax(v)) + 1, len(v)), "future"), (lambda v, p: (stop(v, p)[1], stop(v, p)[1]), "keep the best"), (lambda v, p: stop(v, p, slack=1), "one epoch late"), (against_the_last, "with patience 2")],
+    "07-5": [(lambda v, p: (int(np.argmax(v)) + 1, len(v)), "future"), (lambda v, p: (stop(v, p)[1], stop(v, p)[1]), "keep the best"), (lambda v, p: stop(v, p, slack=1), "one epoch late"), (against_the_last, "with patience 2"), (from_zero, "not with 0")],
 }  # fmt: skip

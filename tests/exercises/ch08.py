@@ -67,6 +67,20 @@ def far_cells(query, x, centres, cell, width, k):
     return search(query, x, -centres, cell, width, k)
 
 
+def by_distance(query, x, centres, cell, width, k):
+    some = np.flatnonzero(np.isin(cell, np.argsort(((centres - query) ** 2).sum(1))[:width]))
+    return some[np.argsort(-(x[some] @ query))[:k]]
+
+
+def by_cosine(query, x, centres, cell, width, k):
+    return search(query, x, centres / np.linalg.norm(centres, axis=1, keepdims=True), cell, width, k)
+
+
+def by_a_loop(query, x, centres, cell, width, k):
+    opened = sorted(range(len(centres)), key=lambda c: -(centres[c] @ query))[:width]
+    return sorted((i for i in range(len(x)) if cell[i] in opened), key=lambda i: -(x[i] @ query))[:k]
+
+
 def safe(title, most=60):
     text = title.replace('"', "'")
     while "<|" in text or "|>" in text:
@@ -92,7 +106,7 @@ def worth(visit, wanted, clicked, propensity, n_visits, agree=True, weigh=True, 
     return each.sum() / (visits or n_visits), spread
 
 
-RIGHT = {"08-1": [best], "08-2": [diverse], "08-3": [rates], "08-4": [search], "08-5": [safe], "08-6": [worth]}
+RIGHT = {"08-1": [best], "08-2": [diverse], "08-3": [rates], "08-4": [search, by_a_loop], "08-5": [safe], "08-6": [worth]}
 WRONG = {
     "08-1": [(cut_first, "before you cut"), (catalogue_order, "smaller hash64"), (positions, "these are positions"), (with_seen, "has already"),
              (lambda s, i, seen, k: catalogue_order(s[::-1], i[::-1], seen, k), "smaller hash64")],
@@ -100,7 +114,8 @@ WRONG = {
              (lambda s, m, k, t: diverse(s, m, k, t, again=True, sign=0), "stands twice"), (lambda s, m, k, t: diverse(s, m, k, 1 - t), "trade = 1")],
     "08-3": [(per_show, "clicks per show"), (weighed_per_show, "divide by n_people")],
     "08-4": [(everywhere, "exact search"), (far_cells, "closed cell"), (lambda q, x, c, cell, w, k: search(q, x, c, cell, 2, k), "one open cell"),
-             (lambda q, x, c, cell, w, k: np.argsort(-np.where(np.isin(cell, np.argsort(-(c @ q))[:w]), x @ q, -np.inf))[:k], "one open cell")],
+             (lambda q, x, c, cell, w, k: np.argsort(-np.where(np.isin(cell, np.argsort(-(c @ q))[:w]), x @ q, -np.inf))[:k], "one open cell"),
+             (by_distance, "differ in length"), (by_cosine, "differ in length")],
     "08-5": [(once, "look again"), (lambda t, most=60: f'"{t[:most]}"', "closes the quotation"), (lambda t, most=60: safe(t.replace('"', ""), most), "are not lost"),
              (only_lines, "white space"),
              (lambda t, most=60: safe(" ".join(t.split()), most) if "<| " not in t else '"a  b"', "tidy the white space after"),

@@ -21,7 +21,7 @@ def without_visitors(user, scene, time, new, T):
     return opening_day(user, scene, time, new, T) & ~np.isin(user, user[scene == new])
 
 
-def takes_over(shots, a, b, scale=np.log1p, back=np.expm1, last=True):
+def takes_over(shots, a, b, scale=np.log1p, back=np.expm1, last=True, weight=lambda x, y: x / (x - y)):
     gap = np.array(b) - np.array(a)
     behind = np.flatnonzero(gap <= 0)
     if not len(behind):
@@ -29,8 +29,16 @@ def takes_over(shots, a, b, scale=np.log1p, back=np.expm1, last=True):
     k = behind[-1] if last else np.flatnonzero((gap[:-1] <= 0) & (gap[1:] > 0))[0]
     if k == len(gap) - 1:
         return float("inf")
-    x = scale(shots[k]) + (scale(shots[k + 1]) - scale(shots[k])) * gap[k] / (gap[k] - gap[k + 1])
+    x = scale(shots[k]) + (scale(shots[k + 1]) - scale(shots[k])) * weight(gap[k], gap[k + 1])
     return back(x)
+
+
+def by_interp(shots, a, b):
+    gap = b - a
+    behind = np.flatnonzero(gap <= 0)
+    if len(behind) == 0:
+        return shots[0]
+    return float("inf") if gap[-1] <= 0 else np.expm1(np.interp(0, gap[behind[-1] :][:2], np.log1p(shots[behind[-1] :][:2])))
 
 
 def ties_ahead(shots, a, b):
@@ -78,12 +86,14 @@ def among(x, scene, k, own=True, length=True, itself=True):
     return out
 
 
-RIGHT = {"09-1": [negative], "09-2": [opening_day], "09-3": [takes_over], "09-4": [consistent], "09-5": [among]}
+RIGHT = {"09-1": [negative], "09-2": [opening_day], "09-3": [takes_over, by_interp], "09-4": [consistent], "09-5": [among]}
 WRONG = {
-    "09-1": [(lambda n, low, high: cells(n, low < 0), "holds zero"), (lambda n, low, high: cells(n, high <= 0), "exactly zero"), (lambda n, low, high: cells(n, low > 0), "is a gain")],
+    "09-1": [(lambda n, low, high: cells(n, low < 0), "holds zero"), (lambda n, low, high: cells(n, high <= 0), "exactly zero"), (lambda n, low, high: cells(n, low > 0), "is a gain"), (lambda n, low, high: [(b, a) for a, b in negative(n, low, high)], "exchanged")],
     "09-2": [(lambda u, s, t, new, T: s != new, "leaks"), (lambda u, s, t, new, T: t < T, "it has none"), (lambda u, s, t, new, T: ~((s == new) & (t >= T)), "it has none"),
-             (lambda u, s, t, new, T: (s != new) & (t <= T), "strictly earlier"), (without_visitors, "keep its people's others")],
-    "09-3": [(along_n, "along log(1 + n)"), (first_touch, "last crossing"), (measured, "interpolate"), (touches, "never takes over"), (ties_ahead, "none is ahead"), (ties_ahead_unless_equal, "at 9")],
+             (lambda u, s, t, new, T: (s != new) & (t <= T), "strictly earlier"), (without_visitors, "keep its people's others"), (lambda u, s, t, new, T: (s != new) & (t < T) & np.isin(u, u[s == new]), "evening before who will")],
+    "09-3": [(along_n, "along log(1 + n)"), (first_touch, "last crossing"), (measured, "interpolate"), (touches, "never takes over"), (ties_ahead, "none is ahead"), (ties_ahead_unless_equal, "at 9"),
+             (lambda *x: takes_over(*x, weight=lambda x, y: 0.5), "whatever the gaps"), (lambda *x: takes_over(*x, weight=lambda x, y: y / (y - x)), "turned round"),
+             (lambda n, a, b: 0 if (b > a).all() else takes_over(n, a, b), "shots[0] = 5")],
     "09-4": [(lambda a, b: np.trace(a @ b.T) / len(a), "perfectly consistent"), (lambda a, b: np.trace(a @ b.T) / len(a) - (a @ b.T).mean(), "diagonal")],
     "09-5": [(lambda x, s, k: among(x, s, k, own=False), "other scenes"), (lambda x, s, k: among(x, s, k, length=False), "length 1"), (lambda x, s, k: among(x, s, k, itself=False), "left out")],
 }  # fmt: skip
