@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from recsys_lib import exercises
 from recsys_lib.errors import BadData
@@ -58,6 +59,33 @@ def test_exercise(ident, capsys):
     assert "Traceback" not in capsys.readouterr().out
 
 
+def as_float32(value):
+    """What torch would have returned: floats and arrays of floats in single precision."""
+    if isinstance(value, tuple):
+        return tuple(as_float32(v) for v in value)
+    if isinstance(value, dict):
+        return {k: as_float32(v) for k, v in value.items()}
+    floats = isinstance(value, float | np.floating) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")
+    return np.float32(value) if floats else value
+
+
+@pytest.mark.skipif(not common.has_solutions(), reason="a class's copy: the right answers were left out")
+@pytest.mark.parametrize("ident", sorted(stated()))
+def test_single_precision_is_right_as_well(ident, capsys):
+    for answer in cases(ident[:2]).RIGHT[ident]:
+        result = exercises.check(ident, lambda *x, answer=answer, **options: as_float32(answer(*x, **options)))
+        assert result, result.message
+    capsys.readouterr()
+
+
+@pytest.mark.skipif(not common.has_solutions(), reason="a class's copy: the right answers were left out")
+@pytest.mark.parametrize("ident", sorted(stated()))
+def test_an_answer_that_prints_is_told_to_return(ident, capsys):
+    result = exercises.check(ident, lambda *x, **options: print("the answer"))
+    assert not result and (ident in exercises.NONE_COUNTS or "only `return` hands" in result.message), result.message
+    capsys.readouterr()
+
+
 def test_no_check_without_an_exercise():
     for path in (common.ROOT / "recsys_lib" / "exercises").glob("ch*.py"):
         importlib.import_module(f"recsys_lib.exercises.{path.stem}")
@@ -86,6 +114,15 @@ def divides(x):
     return x / y
 
 
+@cache
+def cached_stub(x):
+    raise NotImplementedError("Exercise 99.1: write double.")
+
+
+def borrows(x):
+    return sparse.csr_matrix([[x]]) + 1
+
+
 @pytest.mark.parametrize(
     ("answer", "passed", "phrase"),
     [
@@ -96,7 +133,11 @@ def divides(x):
         (..., False, "not written yet"),
         (divides, False, "line 3 of divides (`return x / y`) with ZeroDivisionError"),
         (lambda: 6, False, "arguments and the type"),
-        (6, False, "arguments and the type"),
+        (6, False, "without brackets"),
+        ([6], False, "without brackets"),
+        (lambda x: None, False, "only `return` hands"),
+        (borrows, False, "line 2 of borrows (`return sparse.csr_matrix([[x]]) + 1`) with NotImplementedError"),
+        (cached_stub, False, "not written yet"),
     ],
 )
 def test_check_answers_in_a_sentence(doubled, capsys, answer, passed, phrase):
@@ -104,6 +145,15 @@ def test_check_answers_in_a_sentence(doubled, capsys, answer, passed, phrase):
     assert bool(result) is result.passed is passed
     assert phrase in result.message
     assert capsys.readouterr().out == result.message + "\n"
+
+
+def test_an_error_after_nothing_is_told_itself(monkeypatch):
+    def fails_at_zero(x):
+        if x == 0:
+            return 1 / x
+
+    monkeypatch.setitem(exercises.CHECKS, "99-2", lambda answer: (answer(1), answer(0)))
+    assert "line 3 of fails_at_zero (`return 1 / x`) with ZeroDivisionError" in exercises.check("99-2", fails_at_zero).message
 
 
 def test_check_takes_arrays(monkeypatch):

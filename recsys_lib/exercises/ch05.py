@@ -82,7 +82,7 @@ def planted(answer):
     return None
 
 
-@exercise("05-3")
+@exercise("05-3", none_counts=True)
 def topics(answer):
     """Topics of an answer, or None."""
     if answer("I would rather not say.") is not None:
