@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.test_questions import parts, whole
-from tools import common, make_notebooks, student_copy
+from tools import class_set, common, make_notebooks, student_copy
 from tools.questions import exercises
 
 CELLS = "```{code-cell} ipython3\n:tags: [stub]\nx = None\n```\n\n```{code-cell} ipython3\n:tags: [solution, hide-input]\nx = 42\n```\n\n"
@@ -16,6 +16,20 @@ def test_solutions_go_and_the_rest_stays():
     left = student_copy.without_solutions(CELLS)
     assert left == "```{code-cell} ipython3\n:tags: [stub]\nx = None\n```\n\nGo on.\n"
     assert student_copy.without_solutions(left) == left
+
+
+def test_paragraphs_about_the_homework_go():
+    page = "# Page\n\nOne.\n\nTwo,\nsee [this](homework/README.md).\nThree.\n\n## Four\n\nFive.\n"
+    assert student_copy.without_homework(page) == "# Page\n\nOne.\n\n## Four\n\nFive.\n"
+    assert student_copy.without_homework("Six.\n\n## Homework\n\nSee [this](homework/README.md).\n") == "Six.\n"
+
+
+def test_what_a_copy_cannot_make_it_says_in_a_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(common, "has_solutions", lambda root=common.ROOT: False)
+    assert class_set.main(["7", str(tmp_path / "set")]) == 1 and make_notebooks.command(["--instructor"]) == 1
+    said = capsys.readouterr()
+    assert not said.out and [line.partition(",")[0] for line in said.err.splitlines()] == ["This is a class's copy"] * 2
+    assert not list(tmp_path.iterdir())
 
 
 @whole
@@ -31,6 +45,12 @@ def test_a_class_gets_a_copy_without_solutions(tmp_path, capsys):
         notebook = f"chapters/{source.stem}.ipynb"
         assert (target / notebook).read_bytes() == (common.ROOT / notebook).read_bytes()
     assert not common.has_solutions(target)
+    for page in target.glob("*.md"):
+        text = page.read_text(encoding="utf8")
+        assert "](homework/" not in text and "## Homework\n" not in text, f"{page.name} leads to the homework, which is left out"
+        for source in common.chapters():
+            long = {line for line in parts(source)[0] if len(line) > 40}
+            assert not long & {line.strip() for line in text.splitlines()}, f"{page.name} holds a solution of {source.name}"
     capsys.readouterr()
 
 

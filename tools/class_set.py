@@ -194,6 +194,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", default=MASTERS, help="some of the assignments")
     parser.add_argument("--unchecked", action="store_true", help="do not run the solutions against the tests")
     given = parser.parse_args(arguments)
+    if not common.has_solutions():
+        print("This is a class's copy, and the homework's masters were left out of it; make the class set in the whole repository.", file=sys.stderr)
+        return 1
     try:
         make(given.seed, given.folder, tuple(given.only), not given.unchecked)
     except RecsysError as problem:

@@ -136,9 +136,19 @@ def instructor(root: Path = common.ROOT) -> list[Path]:
         old.unlink()
     for source in common.chapters(root):
         (folder / f"{source.stem}.ipynb").write_text(text(make(source, root, solutions=True)), encoding="utf8")
-    print(f"{len(common.chapters(root))} notebooks with solutions are in {folder}")
+    print(f"{len(common.chapters(root))} notebooks {'with' if common.has_solutions(root) else 'without'} solutions are in {folder}")
     return sorted(folder.glob("*.ipynb"))
 
 
+def command(arguments: list[str]) -> int:
+    """What the command line asks for; the exit status."""
+    if "--instructor" not in arguments:
+        return main(check="--check" in arguments)
+    if not common.has_solutions():
+        print("This is a class's copy, and the solutions were left out of it; make the instructor's edition in the whole repository.", file=sys.stderr)
+        return 1
+    return int(not instructor())
+
+
 if __name__ == "__main__":
-    sys.exit(not instructor() if "--instructor" in sys.argv[1:] else main(check="--check" in sys.argv[1:]))
+    sys.exit(command(sys.argv[1:]))

@@ -4,7 +4,7 @@
 
 A fork would keep the solutions in its history, so this makes a new folder with no history: every tracked file, without the solution
 cells and the words about them, without the right answers that the tests use, and without ``homework/`` and its tests (the masters hold
-solutions; hand out what the class set made). With ``--url`` the badges, set-up cells and links lead to the class's own address. The rest of the
+solutions; hand out what the class set made), nor the paragraphs of the pages that link there. With ``--url`` the badges, set-up cells and links lead to the class's own address. The rest of the
 tests and the book still pass in the copy.
 """
 
@@ -23,6 +23,13 @@ LEFT_OUT = ("tests/exercises/", "homework/", "tests/homework", "tests/test_homew
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?P<body>(?:(?!```).*\n)*?)```[ \t]*\n+", re.M)
 TAGGED = re.compile(r"^:?tags: *\[[^\]]*\bsolution\b[^\]]*\]", re.M)
 WORDS = re.compile(r"^(?P<fence>:{3,})\{solution\}[^\n]*\n(?:.*\n)*?(?P=fence)[ \t]*\n+", re.M)
+
+HOMEWORK = re.compile(r"^(?:## Homework\n\n)?(?:.+\n)*?.*\]\(homework/.*\n(?:.+\n)*\n?", re.M)
+
+
+def without_homework(text: str) -> str:
+    """A page without the paragraphs that link to ``homework/``, and without the heading that then has nothing under it."""
+    return HOMEWORK.sub("", text).rstrip("\n") + "\n"
 
 
 def without_solutions(text: str) -> str:
@@ -51,6 +58,8 @@ def copy(root: Path, target: Path, url: str | None = None, branch: str | None = 
         shutil.copy2(root / name, target / name)
     for source in common.chapters(target):
         source.write_text(without_solutions(source.read_text(encoding="utf8")), encoding="utf8")
+    for page in target.glob("*.md"):
+        page.write_text(without_homework(page.read_text(encoding="utf8")), encoding="utf8")
     if url:
         old, old_branch = common.repository(root)
         for name in ("_config.yml", "CITATION.cff"):
