@@ -54,7 +54,7 @@ def test_chunks_on_a_full_disk_leave_nothing_behind(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(chunks, "happenings", full)
-    with pytest.raises(RecsysError, match="the disk is full while writing .*xl-10m.*; free some space, or set RECSYS_CACHE"):
+    with pytest.raises(RecsysError, match="the disk is full while writing .*xl-10m.*; free some space, or choose a folder"):
         sw.make_world("xl-10m", users=300, items=60, target=5000, cache=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -66,7 +66,7 @@ def test_chunks_on_a_full_disk_leave_nothing_behind(tmp_path, monkeypatch):
         ({"theme_share": 1.2}, "theme_share is 1.2"),
         ({"overlap": 0.8}, "overlap is 0.8"),
         ({"boilerplate": -0.1}, "boilerplate is -0.1"),
-        ({"users": 5}, "at least 20 people"),
+        ({"users": 5}, "20 or more"),
     ],
 )
 def test_bad_arguments_get_one_clear_sentence(arguments, message):
