@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
+from otter.nbmeta_config import NBMetadataConfig
+from otter.test_files import create_test_file
 
 EMPTY_TEST = """\
 from otter.test_files import test_case
@@ -54,6 +56,43 @@ WRONG = [
     Wrong("forgets-the-dice", "hw3", (("    torch.set_rng_state(state[\"random\"])\n", ""),), {"q2": 4}, "generator's state"),
     Wrong("reads-the-closed-scene", "hw3", (("elsewhere = train.with_events(train.events[train.events.scene != scene])", "elsewhere = train"),), {"q4": 4}, "on its first day"),
 ]  # fmt: skip
+
+Q, NDCG, WORD = "np.quantile(drawn, [0.025, 0.975])", "return float(discount[: len(ranked)][hit].sum() / discount[: min(k, len(positives))].sum())", '"better" if low > 0 else "worse" if high < 0 else "not shown"'
+DRAWN, STATE, ZERO = "np.nanmean(total[who].sum(0) / count[who].sum(0))", '"optimizer": optimizer.state_dict(), "epoch": epoch, "random": torch.get_rng_state()})', "not gradient[id(p)].any()"
+HALVES = "events[events.time < T], events[events.time >= T]"
+ON_THE_TEST = (("cut = temporal_split(log).validation()", "cut = temporal_split(log)"),)
+ANSWERS = [  # answers to one question, right ones too, marked without a kernel
+    Wrong("cut-before-seen", "hw1", (("ranked = items[order]\n", "ranked = items[order][:k]\n"),), {"q1": 3}, "cut at k before"),
+    Wrong("seen-score-zero", "hw1", (("    order = tie_order(items)\n", "    scores, seen = np.where(np.isin(items, seen), 0, scores), []\n    order = tie_order(items)\n"),), {"q1": 4}, "a score of 0"),
+    Wrong("float32", "hw1", ((NDCG, NDCG.replace("return float", "return np.float32")),), {"q1": 5}, ""),
+    Wrong("list-of-one", "hw1", ((NDCG, NDCG.replace("return float(", "return [")[:-1] + "]"),), {"q1": 0}, "not a list: return a float"),
+    Wrong("quantile-ignored", "hw1", (("T = np.quantile(events.time, quantile", "T = np.quantile(events.time, .8"),), {"q2": 4}, "is the argument used"),
+    Wrong("distinct-times", "hw1", (("T = np.quantile(events.time, quantile", "T = np.quantile(events.time.unique(), quantile"),), {"q2": 4}, "counts six times"),
+    Wrong("two-frames-in-a-list", "hw1", ((f"return {HALVES}", f"return [{HALVES}]"),), {"q2": 5}, ""),
+    Wrong("verdict-in-a-list", "hw1", ((f"return difference, low, high, {WORD}", f"return [difference, low, high, {WORD}]"),), {"q4": 5}, ""),
+    *(Wrong(f"quantiles-{low}-{high}", "hw1", ((Q, f"np.quantile(drawn, [{low}, {high}])"),), {"q4": left}, "the 2.5 and 97.5 per cent quantiles")
+      for low, high, left in ((0.05, 0.95, 4), (0.005, 0.995, 3), (0.05, 0.975, 4))),
+    Wrong("redraws-the-row-mean", "hw1", ((DRAWN, "total[who].sum() / count[who].sum()"),), {"q4": 4}, "the mean of the scenes' means, too"),
+    Wrong("redraws-person-means", "hw1", ((DRAWN, "(total[who].sum(1) / count[who].sum(1)).mean()"),), {"q4": 4}, "the mean of the scenes' means, too"),
+    Wrong("gate-in-a-list", "hw2", (("return bool((gain > 0).any()), (gain > 0).astype(float)", "return [bool((gain > 0).any()), (gain > 0).astype(float)]"),), {"q4": 5}, ""),
+    Wrong("crowd-tuned-on-the-test", "hw2", ON_THE_TEST, {"q5": 1}, "it was tuned on the test"),
+    Wrong("optimizer-not-copied", "hw3", (("copy.deepcopy({", "dict({"), ('"model": model.state_dict()', '"model": copy.deepcopy(model.state_dict())')), {"q2": 4}, "the optimizer's saved state went with it"),
+    Wrong("numpy-state", "hw3", ((STATE, STATE[:-2] + ', "numpy": np.random.get_state()})'),), {"q2": 2}, "leave out numpy's random state"),
+    Wrong("gradients-that-cancel", "hw3", ((ZERO, "gradient[id(p)].sum() == 0"),), {"q3": 4}, "their sum is zero"),
+    Wrong("one-zero-is-enough", "hw3", ((ZERO, "(gradient[id(p)] == 0).any()"),), {"q3": 4}, "one number that learns"),
+    Wrong("small-is-zero", "hw3", ((ZERO, "gradient[id(p)].abs().sum() < 1e-3"),), {"q3": 4}, "small is not exactly zero"),
+]  # fmt: skip
+
+
+def answer(case: Wrong, solution: Path, folder: Path) -> tuple[dict[str, float], str]:
+    """Marks of the questions in ``case.left`` and what the tests say, in this process and folder, which holds the class's tables and tests."""
+    cells = nbformat.read(write(case, solution, folder, {}), as_version=4).cells
+    names: dict[str, object] = {}
+    exec("\n".join(cell.source for cell in cells if cell.cell_type == "code" and "otter" not in cell.source and "grader" not in cell.source), names)
+    tests = {question: create_test_file(f"tests/{question}.py", NBMetadataConfig()) for question in case.left}
+    for test in tests.values():
+        test.run(names)
+    return {question: test.score for question, test in tests.items()}, "".join(test.summary() for test in tests.values())
 
 
 def write(case: Wrong, solution: Path, folder: Path, other: dict[str, object]) -> Path:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import psutil
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 
 from recsys_lib.data.sceneworld import make_world
-from tests.homework_cases import WRONG, write
+from tests.homework_cases import ANSWERS, WRONG, Wrong, answer, write
 from tools import class_set
 from tools.grade import Mark, grade
 
@@ -108,6 +110,25 @@ def test_a_planted_mistake_costs_what_it_should(course, case):
     expected = {f"q{k}": 5 for k in range(1, 6)} | case.left if case.left else {}
     assert {question: points for question, (points, _) in mark.scores.items()} == expected, mark.page()
     assert case.says in mark.page()
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, marks=READS if case.assignment != "hw1" else (), id=case.name) for case in ANSWERS])
+def test_an_answer_gets_its_marks_and_its_sentence(course, case, tmp_path, monkeypatch):
+    edition = course.folder(case.assignment) / "instructor" / case.assignment
+    monkeypatch.chdir(edition)
+    marks, said = answer(case, edition / f"{case.assignment}.ipynb", tmp_path)
+    assert marks == case.left and case.says in said, said
+
+
+@READS
+def test_two_items_with_the_same_words_cost_nobody_a_point(course, tmp_path, monkeypatch):
+    edition = shutil.copytree(course.folder("hw2") / "instructor" / "hw2", tmp_path / "hw2")
+    vectors = np.load(edition / "vectors.npy")
+    vectors[1] = vectors[2]
+    np.save(edition / "vectors.npy", vectors)
+    monkeypatch.chdir(edition)
+    marks, said = answer(Wrong("twins", "hw2", (), {"q4": 5}, ""), edition / "hw2.ipynb", tmp_path)
+    assert marks == {"q4": 5}, said
 
 
 def test_a_notebook_that_beats_the_clock_is_ended_with_its_kernel(course, tmp_path):

@@ -7,9 +7,11 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from recsys_lib.data import load
-from recsys_lib.exercises.homework import TESTING, OutOfTime, favourites, run, with_favourites, within
+from recsys_lib.exercises import homework
+from recsys_lib.exercises.homework import TESTING, OutOfTime, favourites, number, run, with_favourites, within
 from tools import grade
 
 alarm = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarm on this system")
@@ -49,6 +51,34 @@ def test_an_endless_loop_ends_even_where_it_swallows_exceptions_and_costs_its_ti
         with pytest.raises(AssertionError, match="never ends"):
             run(endless, seconds=0.3)
     assert time.perf_counter() - began < 1.5
+
+
+@alarm
+def test_a_function_that_is_slow_in_all_its_calls_is_left_out_of_the_rest_where_marks_are_given(monkeypatch):
+    def slow():
+        return time.sleep(0.1) or 1
+
+    monkeypatch.setattr(homework, "_ALL", 0.35)
+    assert sum(run(slow) for _ in range(5)) == 5  # a student at work may ask as often as they like
+    monkeypatch.setattr(homework, "_graded", True)
+    monkeypatch.setattr(homework, "_CLOCKS", [])
+    began = time.perf_counter()
+    assert sum(run(slow) for _ in range(3)) == 3
+    for _ in range(3):
+        with pytest.raises(AssertionError, match="took more than 0.35 seconds in all its calls"):
+            run(slow)
+    assert time.perf_counter() - began < 0.6 and run(lambda: 2) == 2
+
+
+@pytest.mark.parametrize("got", [0.5, np.float32(0.5), np.array(0.5), torch.tensor(0.5)])
+def test_one_number_of_any_type_is_a_number(got):
+    assert number(got) == 0.5
+
+
+@pytest.mark.parametrize("got", [[0.5], np.array([0.5]), "half", {"ndcg": 0.5}, [[1], [2, 3]]])
+def test_what_is_no_number_becomes_a_sentence(got):
+    with pytest.raises(AssertionError, match="one plain number was asked for"):
+        number(got)
 
 
 @alarm

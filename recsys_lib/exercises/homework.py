@@ -6,12 +6,15 @@ sentence and the next test goes on. The tests themselves stand in ``homework/``.
 
 from __future__ import annotations
 
+import io
+import math
 import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +22,20 @@ import numpy as np
 from recsys_lib.data.log import ITEM, SCENE, TIME, InteractionLog
 from recsys_lib.exercises import _tell
 
-_ENDLESS: list[Callable[..., Any]] = []  # functions that ran out of time once; the question's other tests need not wait for them
+_ALL = 40.0  # seconds that one function gets in a graded notebook, all its calls together
+
+
+@dataclass
+class Clock:
+    """A function, the seconds it took so far, and the sentence for its other tests once it ran out of time."""
+
+    function: Callable[..., Any]
+    spent: float = 0.0
+    problem: str | None = None
+
+
+_CLOCKS: list[Clock] = []
+_graded = False  # set by watch; a student at work may call a test as often as they like
 
 
 class OutOfTime(BaseException):
@@ -56,7 +72,7 @@ def run(function: Callable[..., Any] | None, *args: Any, seconds: float = 10, **
 
     Args:
         function: what the notebook holds under the name asked for; ``None`` if it holds nothing.
-        seconds: after this time the call is given up.
+        seconds: after this time the call is given up; in a graded notebook also after 40 seconds of all its calls together.
 
     Raises:
         AssertionError: there is no result; the message is one sentence for the student.
@@ -64,24 +80,57 @@ def run(function: Callable[..., Any] | None, *args: Any, seconds: float = 10, **
     if not callable(function):
         raise AssertionError("the function is not there: was its cell deleted, renamed, or stopped by an error above it? Run all cells from the top.")
     name, problem = getattr(function, "__name__", "the function"), None
-    endless = f"{name} did not return within {seconds:g} seconds: is there a loop that never ends, or one over every pair?"
-    if any(function is other for other in _ENDLESS):
-        raise AssertionError(endless)
+    clock = next((clock for clock in _CLOCKS if clock.function is function), None)
+    if clock is None:
+        _CLOCKS.append(clock := Clock(function))
+    if clock.problem:
+        raise AssertionError(clock.problem)
+    left = _ALL - clock.spent if _graded else math.inf
+    began = time.monotonic()
     try:
-        with within(seconds):
+        with within(min(seconds, left)):
             result = function(*args, **options)
     except OutOfTime:
-        problem = endless
-        _ENDLESS.append(function)
+        if seconds <= left:
+            clock.problem = f"{name} did not return within {seconds:g} seconds: is there a loop that never ends, or one over every pair?"
+        else:
+            clock.problem = f"{name} took more than {_ALL:g} seconds in all its calls, so its other tests were left out: what can be computed without a loop?"
+        problem = clock.problem
     except NotImplementedError:
         problem = f"{name} is not written yet."
     except Exception as error:  # any mistake of the student's becomes a sentence
         problem = f"{name}: {_tell(error, function)}"
+    finally:
+        clock.spent += time.monotonic() - began
     if problem:
         raise AssertionError(problem)
     if result is None or result is ...:
         raise AssertionError(f"{name} returned nothing: it is not written yet, or it prints its answer; only `return` hands an answer to the caller.")
     return result
+
+
+def number(got: Any) -> float:
+    """A student's answer as a plain number; AssertionError with a sentence where it is none."""
+    try:
+        if np.ndim(got) == 0:
+            return float(got)
+    except (TypeError, ValueError):
+        pass
+    raise AssertionError(f"one plain number was asked for, not a {type(got).__name__}: return a float, with no brackets around it.")
+
+
+def through_file(state: Any) -> Any:
+    """What ``torch.load`` reads of the file that ``torch.save`` wrote; AssertionError with a sentence where one of them refuses."""
+    import torch
+
+    file = io.BytesIO()
+    try:
+        torch.save(state, file)
+        file.seek(0)
+        return torch.load(file, weights_only=True)
+    except Exception as error:
+        words = "the state does not come back from a file: torch.load(..., weights_only=True) reads tensors, numbers, strings, lists and dicts, "
+        raise AssertionError(words + "so leave out numpy's random state and objects of other kinds.") from error
 
 
 TESTING = re.compile(r"(\w+(\(\))?\.check\(\"\w+\"\)\s*)+|from otter\.execute import Checker\n.*", re.DOTALL)
@@ -94,6 +143,8 @@ def watch(seconds: float) -> None:
     """
     from IPython import get_ipython
 
+    global _graded
+    _graded = True
     shell = get_ipython()
     if not hasattr(signal, "setitimer"):
         return
