@@ -25,7 +25,7 @@ def test_all_well():
 
 @dataclass(frozen=True)
 class Wrong:
-    """``edits``: (before, after), each found once in the solution's cells. ``lost``: question → points that are left. ``says``: words in a message."""
+    """``edits``: (before, after), each found once in the solution's cells. ``left``: question → points that are left; all five where it is not named. ``says``: words in a message."""
 
     name: str
     assignment: str
@@ -35,6 +35,7 @@ class Wrong:
     tests: dict[str, str] = field(default_factory=dict)
 
 
+NONE = dict.fromkeys(("q1", "q2", "q3", "q4", "q5"), 0)
 ROW_BOOTSTRAP = (("person = np.unique(a.user, return_inverse=True)[1]", "person = np.arange(len(a))"),)
 WRONG = [
     Wrong("endless-function", "hw1", (("    order = tie_order(items)\n", "    while True:\n        pass\n"),), {"q1": 0}, "never ends"),
@@ -48,8 +49,11 @@ WRONG = [
     Wrong("leaked-future", "hw1", (("cut = temporal_split(log).validation()", "cut = temporal_split(log)"),), {"q3": 1}, "tuned on the test"),
     Wrong("rows-not-people", "hw1", ROW_BOOTSTRAP, {"q4": 4}, "eight rows of one person"),
     Wrong("modified-tests", "hw1", (("return events[events.time < T]", "return events[events.time <= T]"),), {"q2": 2}, "8 itself is test", {"tests/q2.py": EMPTY_TEST}),
-    Wrong("overwrites-tests", "hw1", (("def leaked(", f"for n in range(1, 6):\n    open(f'tests/q{{n}}.py', 'w').write({EMPTY_TEST!r}.replace('q2', f'q{{n}}'))\n\n\ndef leaked("),), dict.fromkeys(("q1", "q2", "q3", "q4", "q5"), 0), "were changed"),
-    Wrong("kills-the-kernel", "hw1", (("def leaked(", "import os\n\nos._exit(1)\n\n\ndef leaked("),), {}, "could not be graded"),
+    Wrong("overwrites-tests", "hw1", (("def leaked(", f"for n in range(1, 6):\n    open(f'tests/q{{n}}.py', 'w').write({EMPTY_TEST!r}.replace('q2', f'q{{n}}'))\n\n\ndef leaked("),), NONE, "were changed"),
+    Wrong("kills-the-kernel", "hw1", (("def leaked(", "import os\n\nos._exit(1)\n\n\ndef leaked("),), NONE, "is there a quit(), exit()"),
+    Wrong("changes-the-folder", "hw1", (("def leaked(", "%cd ..\n\n\ndef leaked("),), NONE, "does a cell change the folder"),
+    Wrong("saves-files", "hw1", (("def leaked(", "np.save('counts.npy', np.zeros(3))\nlog.events.head().to_csv('mine.csv.gz')\n\n\ndef leaked("),), {"q1": 5}, "25 of 25"),
+    Wrong("patches-a-tool", "hw1", (("def leaked(", "import builtins\n\nbuiltins.abs = lambda x: 0\n\n\ndef leaked("),), {"q1": 5}, "Look at this one by hand: a cell uses `builtins`"),
     Wrong("plants-too-late", "hw2", (("for moment in (until, until + 3600, until + 90 * 86_400)", "for moment in (until + 3600, until + 90 * 86_400)"),), {"q2": 4}, "plant at the moment itself"),
     Wrong("gate-transposed", "hw2", (("pools * gates[scene]).sum(1) @ A", "pools * gates[scene]).sum(1) @ A.T"),), {"q3": 4}, "right way round"),
     Wrong("draws-not-counted", "hw3", (("torch.log(drawn.shape[1] * q)", "torch.log(q)"),), {"q1": 1}, "number of draws"),

@@ -107,7 +107,7 @@ def test_the_untouched_notebook_gets_zero_and_a_word_each(course, name):
 @pytest.mark.parametrize("case", [pytest.param(case, marks=READS if case.assignment != "hw1" else (), id=case.name) for case in WRONG])
 def test_a_planted_mistake_costs_what_it_should(course, case):
     mark = course.marks(case.assignment)[case.name]
-    expected = {f"q{k}": 5 for k in range(1, 6)} | case.left if case.left else {}
+    expected = {f"q{k}": 5 for k in range(1, 6)} | case.left
     assert {question: points for question, (points, _) in mark.scores.items()} == expected, mark.page()
     assert case.says in mark.page()
 
@@ -138,10 +138,18 @@ def test_a_notebook_that_beats_the_clock_is_ended_with_its_kernel(course, tmp_pa
     limit = 15.0
     while not (tmp_path / "pid").exists():  # on a slow machine the kernel may need longer to start
         mark = grade(autograder, tmp_path / "stubborn.ipynb", limit)
-        assert limit < 100 and mark.possible == 0 and f"did not end within {limit:g} seconds" in mark.page()
+        assert limit < 100 and (mark.total, mark.possible) == (0, 25) and f"did not end within {limit:g} seconds" in mark.page()
         limit *= 2
     pid = int((tmp_path / "pid").read_text())
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE  # ended; some containers never clear the name
+
+
+@pytest.mark.parametrize("text", ["", "{\"cells\": [", "{}", "a zip it is not"])
+def test_a_file_that_is_no_notebook_has_zeros_and_a_sentence(course, tmp_path, text):
+    (tmp_path / "mira.ipynb").write_text(text)
+    mark = grade(course.folder("hw1") / "instructor" / "hw1" / "autograder.zip", tmp_path / "mira.ipynb")
+    assert (mark.total, mark.possible) == (0, 25) and list(mark.scores) == ["q1", "q2", "q3", "q4", "q5"]
+    assert "empty, cut short or no notebook" in mark.page()
 
 
 @pytest.mark.parametrize("name", ASSIGNMENTS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
+from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ import torch
 from recsys_lib.data import load
 from recsys_lib.exercises import homework
 from recsys_lib.exercises.homework import TESTING, OutOfTime, favourites, number, run, with_favourites, within
+from recsys_lib.exercises.otter_guard import Guard
 from tools import grade
 
 alarm = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarm on this system")
@@ -112,7 +115,7 @@ RESULTS = {
     "tests": [
         {"name": "Public Tests", "output": "q1 results: All test cases passed!"},
         {"name": "q1", "score": 5, "max_score": 5, "output": "q1 results: All test cases passed!"},
-        {"name": "q2", "score": 2.0, "max_score": 5, "output": "q2 - 2 result:\n  Error at line 3\n  AssertionError: look at the ties.\n  AssertionError: look at the ties."},
+        {"name": "q2", "score": 2.0, "max_score": 5, "output": "q2 - 2 result:\n  Error at line 3\n  AssertionError: look at the ties.\n  AssertionError: look at the ties.\n  TypeError: no len()"},
     ]
 }
 
@@ -120,7 +123,7 @@ RESULTS = {
 def test_a_page_holds_the_marks_and_each_sentence_once():
     mark = grade.read("mira", RESULTS)
     assert (mark.total, mark.possible) == (7, 10)
-    assert mark.page() == "mira: 7 of 10 points\n\nq1: 5 of 5\nq2: 2 of 5\n  - look at the ties.\n"
+    assert mark.page() == "mira: 7 of 10 points\n\nq1: 5 of 5\nq2: 2 of 5\n  - look at the ties.\n  - the test could not use what was returned (TypeError: no len()); is it of the type that the question asks for?\n"
 
 
 def test_the_table_has_a_row_for_each_submission_also_where_nothing_could_be_marked(tmp_path, monkeypatch):
@@ -130,8 +133,77 @@ def test_the_table_has_a_row_for_each_submission_also_where_nothing_could_be_mar
     marked = {"mira": grade.read("mira", RESULTS), "omar": grade.Mark("omar", words={"all": ["It could not be graded: no kernel"]})}
     monkeypatch.setattr(grade, "grade", lambda autograder, path, limit: marked[path.stem])
     assert grade.main([str(heap[0]), str(tmp_path / "out"), *map(str, heap[1:])]) == 0
-    assert (tmp_path / "out" / "marks.csv").read_text().split() == ["submission,q1,q2,total,possible", "mira,5.0,2.0,7.0,10.0", "omar,,,0,0"]
+    table = ["submission,q1,q2,total,possible,note", "mira,5.0,2.0,7.0,10.0,", "omar,,,0,0,It could not be graded: no kernel"]
+    assert (tmp_path / "out" / "marks.csv").read_text().splitlines() == table
     assert "no kernel" in (tmp_path / "out" / "omar.txt").read_text()
+
+
+def test_marks_that_are_there_stay(tmp_path, capsys):
+    for name in ("autograder.zip", "mira.ipynb", "marks.csv"):
+        (tmp_path / name).write_text("mine")
+    assert grade.main([str(tmp_path / "autograder.zip"), str(tmp_path), str(tmp_path / "mira.ipynb")]) == 1
+    assert "holds the marks of another run" in capsys.readouterr().err and (tmp_path / "marks.csv").read_text() == "mine"
+
+
+def test_two_files_of_one_name_are_two_submissions(tmp_path, monkeypatch, capsys):
+    heap = [tmp_path / name for name in ("autograder.zip", "ana/hw1.ipynb", "ben/hw1.ipynb", "omar.ipynb", "ben/hw1.zip")]
+    for path in heap:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    monkeypatch.setattr(grade, "grade", lambda autograder, path, limit: grade.read(path.stem, RESULTS))
+    assert grade.main([str(heap[0]), str(tmp_path / "out"), *map(str, heap[1:4])]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ana_hw1.txt", "ben_hw1.txt", "marks.csv", "omar.txt"]
+    assert [row.split(",")[0] for row in (tmp_path / "out" / "marks.csv").read_text().splitlines()] == ["submission", "ana_hw1", "ben_hw1", "omar"]
+    assert grade.main([str(heap[0]), str(tmp_path / "new"), *map(str, heap[1:])]) == 1
+    assert "both be called ben_hw1" in capsys.readouterr().err
+
+
+class Results:
+    """What the guard does to otter's results."""
+
+    def __init__(self) -> None:
+        self.test_files, self.scores, self.output = ["q1"], {"q1": 5}, ""
+
+    def update_score(self, name: str, score: float) -> None:
+        self.scores[name] = score
+
+    def set_output(self, text: str) -> None:
+        self.output = text
+
+
+@pytest.mark.parametrize(
+    ("cell", "points", "words"),
+    [
+        ("open('tests/q6.py', 'w').write('')", 0, "were changed"),
+        ("open('tests/q1.py', 'w').write('')", 0, "were changed"),
+        ("open('vectors.npy', 'w').write('')", 0, "were changed"),
+        ("import os; os.remove('scenes.csv')", 0, "were changed"),
+        ("open('mine.npy', 'w').write(''); open('mine.csv.gz', 'w').write('')", 5, ""),
+        ("import numpy as np\nnp.allclose = print", 5, "uses `np.allclose =`"),
+        ("from recsys_lib.exercises import homework", 5, "uses `recsys_lib.exercises`"),
+        ("import otter\notter.check = None", 5, "uses `import otter`"),
+        ("same = np.allclose == print  # we inspect it", 5, ""),
+    ],
+)
+def test_the_guard_tells_tampering_from_work(tmp_path, monkeypatch, cell, points, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tests").mkdir()
+    for name in ("tests/q1.py", "vectors.npy", "scenes.csv"):
+        (tmp_path / name).write_text("ours")
+    given = ['import otter\n\ngrader = otter.Notebook(tests_dir="tests")', cell, 'grader.check("q1")']
+    guard, results = Guard("", {}, {}), Results()
+    guard.before_execution(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in given]))
+    if "open(" in cell or "os." in cell:
+        exec(cell, {})
+    guard.after_grading(results)
+    assert results.scores == {"q1": points} and words in results.output and bool(words) == bool(results.output)
+
+
+def test_marks_start_the_long_clock(monkeypatch):
+    monkeypatch.setattr(homework, "_graded", False)
+    monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(events=SimpleNamespace(register=print)))
+    homework.watch(60)
+    assert homework._graded
 
 
 def test_a_submission_that_is_not_there_is_named(tmp_path, capsys):
