@@ -47,7 +47,9 @@ offline: env  ## make a folder for a class without internet: make offline TO=../
 	@$(PY) -m tools.offline_folder "$(TO)" $(if $(DATA),--data $(DATA))
 
 class: env  ## the homework of one class: make class SEED=a-secret-number TO=a-new-folder
-	@$(PY) -m tools.class_set $(SEED) $(TO)
+	@test -n "$(SEED)" || { echo "Say your seed, a secret whole number: make class SEED=90210 TO=../autumn"; exit 1; }
+	@test -n "$(TO)" || { echo "Say where to: make class SEED=90210 TO=../autumn"; exit 1; }
+	@$(PY) -m tools.class_set "$(SEED)" "$(TO)"
 
 lint: env  ## ruff
 	@$(PY) -m ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from nbclient import NotebookClient
 
 from recsys_lib.data.sceneworld import make_world
 from tests.homework_cases import ANSWERS, WRONG, Wrong, answer, write
-from tools import class_set
+from tools import class_set, common
 from tools.grade import Mark, grade
 
 SEED, OTHER = 11, 12
@@ -192,4 +193,26 @@ def test_a_seed_is_a_world(tmp_path):
 def test_a_folder_with_something_in_it_is_refused(tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("keep me")
     assert class_set.main([str(SEED), str(tmp_path)]) == 1
-    assert "is not empty" in capsys.readouterr().err
+    assert "is not an empty folder" in capsys.readouterr().err
+
+
+def test_a_seed_below_zero_is_refused(tmp_path, capsys):
+    assert class_set.main(["-1", str(tmp_path / "set")]) == 1
+    assert "take a whole number from 0" in capsys.readouterr().err and not (tmp_path / "set").exists()
+
+
+def test_a_set_that_fails_leaves_no_half(tmp_path, monkeypatch, capsys):
+    def assign(name: str, world: Path, out: Path, check: bool) -> None:
+        (out / "student").mkdir()
+        raise RuntimeError("a solution failed")
+
+    monkeypatch.setattr(class_set, "assign", assign)
+    assert class_set.main([str(SEED), str(tmp_path / "set"), "--only", "hw1"]) == 1
+    assert "take another seed" in capsys.readouterr().err and not (tmp_path / "set").exists()
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make on this system")
+@pytest.mark.parametrize(("words", "says"), [("TO=nowhere", "Say your seed"), ("SEED=1", "Say where to")])
+def test_make_class_says_what_is_missing(words, says):
+    made = subprocess.run(["make", "-s", "class", words, "-o", "env"], cwd=common.ROOT, capture_output=True, text=True)
+    assert made.returncode and says in made.stdout

@@ -160,30 +160,33 @@ def make(seed: int, out: Path, only: tuple[str, ...] = MASTERS, check: bool = Tr
     """Make a class set.
 
     Raises:
-        BadData: the folder is not empty, or a name in ``only`` is no assignment.
+        BadData: the seed is below 0, the folder is not empty, or a name in ``only`` is no assignment.
         RecsysError: the solutions do not get full marks in this world.
     """
-    if out.exists() and any(out.iterdir()):
-        raise BadData(f"{out} is not empty; name a new folder, so that no class set is overwritten.")
+    if seed < 0:
+        raise BadData(f"the seed is {seed}; take a whole number from 0.")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise BadData(f"{out} is not an empty folder; name a new one, so that no class set is overwritten.")
     if unknown := set(only) - set(MASTERS):
         raise BadData(f"there is no assignment {sorted(unknown)[0]!r}; they are {', '.join(MASTERS)}.")
     with tempfile.TemporaryDirectory() as scratch:
-        plain, read = Path(scratch, "plain"), Path(scratch, "read")
+        plain, read, made = (Path(scratch, name) for name in ("plain", "read", "made"))
         plain.mkdir()
         write_tables(make_world(seed=seed, **SIZE).log, plain)
         log = load_tidy(plain)
         shutil.copytree(plain, read)
         if set(only) & {"hw2", "hw3"}:
             write_vectors(log, read)
-        out.mkdir(parents=True, exist_ok=True)
+        made.mkdir()
         for name in only:
             try:
-                assign(name, plain if name == "hw1" else read, out, check)
+                assign(name, plain if name == "hw1" else read, made, check)
             except RuntimeError as error:
                 raise RecsysError(f"{name}: the solutions do not pass their own tests in the world of seed {seed}; take another seed. {error}") from error
             print(f"{name}: made{', and the solutions get full marks' if check else ''}", flush=True)
-        (out / "key.json").write_text(json.dumps({"seed": seed, "world": SIZE, **key(log)}, indent=2) + "\n", encoding="utf8")
-    shutil.copy(common.ROOT / "homework" / "capstone.md", out / "student" / "capstone.md")
+        (made / "key.json").write_text(json.dumps({"seed": seed, "world": SIZE, **key(log)}, indent=2) + "\n", encoding="utf8")
+        shutil.copy(common.ROOT / "homework" / "capstone.md", made / "student" / "capstone.md")
+        shutil.copytree(made, out, dirs_exist_ok=True)  # all of it or nothing: a set that failed leaves no half
 
 
 def main(arguments: list[str] | None = None) -> int:
