@@ -39,8 +39,8 @@ def tune(peer: str, model: str, plan: Plan, trial: Split, work: Path) -> list[tu
     """NDCG@10 on validation, setting, and seconds of the fit, of every setting."""
     tried, judges = [], asked(trial, (trial.pairs["kind"] == "known").to_numpy()) if plan.known else trial
     for setting in plan.settings:
-        for folder, facts in fit(peer, work / "validation.npz", model, setting, 0, work / "scores").items():
-            stop = {"epochs": int(folder.name)} if folder != work / "scores" else {}
+        for folder, facts in fit(peer, work / "validation.npz", model, setting, 0, work / f"scores {peer}").items():
+            stop = {"epochs": int(folder.name)} if folder != work / f"scores {peer}" else {}
             tried.append((ndcg10(Scores(folder, trial), judges, most=len(judges.pairs)), setting | stop, facts["seconds_fit"]))
             print(f"  {tried[-1][0]:.5f} {tried[-1][1]} {facts['seconds_fit']:.1f} s", flush=True)
     return tried
@@ -76,8 +76,8 @@ def measured(peer: str, model: str, setting: dict[str, Any], seeds: range, split
     """Fit on training with each seed and judge; the mean of seconds, the most of memory."""
     runs, facts = [], []
     for seed in seeds:
-        facts.append(fit_and_ask(peer, work / "test.npz", model, setting, seed, work / "scores"))
-        runs.append(judge(Scores(work / "scores", split), split, f"{peer}: {model}"))
+        facts.append(fit_and_ask(peer, work / "test.npz", model, setting, seed, work / f"scores {peer}"))
+        runs.append(judge(Scores(work / f"scores {peer}", split), split, f"{peer}: {model}"))
     table = pd.DataFrame(facts)
     mean = table[["seconds_fit", "wall_fit", "seconds_score", "before_gb"]].mean().to_dict()
     return over_seeds(runs), {"version": table.version[0], "seeds": len(runs), **mean, "peak_gb": float(table.peak_gb.max())}
@@ -126,7 +126,8 @@ def main() -> None:
                 pairs=split.pairs["kind"].value_counts().to_dict(), items=split.log.n_items, events=len(split.train.events),
                 budget="at most 12 settings a model, six where it is trained step by step, chosen by NDCG@10 over all pairs of split.validation()",
             )  # fmt: skip
-    shutil.rmtree(work / "scores", ignore_errors=True)
+    for peer in args.peers:
+        shutil.rmtree(work / f"scores {peer}", ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,6 @@ PLANS: dict[str, dict[str, Plan]] = {
     "rectools": {
         "EASE": Plan("EASE", grid(regularization=RIDGES, most=[12_000])),
         "SASRec": Plan("SASRec", grid(**SEQUENCES), seeded=True),
-        "SASRec, sampled": Plan("SASRec", grid(n_negatives=[256], **SEQUENCES), seeded=True),
         "eSASRec": Plan("SASRec", grid(n_negatives=[256], **SEQUENCES), seeded=True),
     },
     "recbole": {

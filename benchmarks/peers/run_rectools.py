@@ -59,4 +59,4 @@ def sasrec(task: peer.Task, seed: int, epochs: int | list[int], after: Callable[
 
 esasrec = partial(sasrec, transformer_layers_type=LiGRLayers, loss="sampled_softmax")
 if __name__ == "__main__":
-    peer.run({"EASE": ease, "SASRec": sasrec, "SASRec, sampled": partial(sasrec, loss="sampled_softmax"), "eSASRec": esasrec}, "RecTools")
+    peer.run({"EASE": ease, "SASRec": sasrec, "eSASRec": esasrec}, "RecTools")
