@@ -94,7 +94,7 @@ def temporal_split(log: InteractionLog, quantile: float = 0.8, withhold: float =
     scene a person) loses its training events in that scene: those are the *withheld* pairs. Undated events are left out.
 
     Raises:
-        BadData: the log has no global time, no two events at different times, or none before T; a share outside 0 … 1.
+        BadData: the log has no global time, or no two events at different times; a share outside 0 … 1.
     """
     if not (0 <= quantile <= 1 and 0 <= withhold <= 1):
         raise BadData(f"quantile is {quantile} and withhold {withhold}; both are shares between 0 and 1.")
@@ -108,8 +108,6 @@ def temporal_split(log: InteractionLog, quantile: float = 0.8, withhold: float =
         raise BadData(f"{log.name} has {len(events)} dated events at {events[TIME].nunique()} different times; a split by time needs at least two.")
     until = int(np.quantile(events[TIME], quantile, method="lower"))
     train, test = events[events[TIME] < until], events[events[TIME] >= until]
-    if train.empty:
-        raise BadData(f"no event of {log.name} lies before the {quantile:.0%} quantile of time, {until}; so many events share the first moment that nothing is left to train on.")
     counts = event_counts(log, train)
     asked = test[[USER, SCENE]].drop_duplicates().sort_values([USER, SCENE]).to_numpy(np.int64)
     user, scene = asked[:, 0], asked[:, 1]
