@@ -78,7 +78,7 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
         split: the questions. name: how tables call the system. block: pairs scored at once. progress: show a bar.
 
     Raises:
-        BadData: the split asks nothing; scores of a wrong shape, or not a number.
+        BadData: the split asks nothing; the model is not fitted; scores of a wrong shape, or not a number.
     """
     if split.pairs.empty:
         raise BadData(f"this split ({split.protocol}) asks nothing; it has no event after training.")
@@ -97,7 +97,12 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
         for start in range(0, len(asked), block):
             part = asked[start : start + block]
             began = time.perf_counter()
-            scores = np.asarray(model.score(user[part], int(s)))
+            try:
+                scores = np.asarray(model.score(user[part], int(s)))
+            except AttributeError as error:
+                if hasattr(error.obj, "fit"):
+                    raise BadData(f"{type(error.obj).__name__} has no {error.name!r}: it was not fitted; call fit(split.train, split.until) first.") from error
+                raise
             seconds += time.perf_counter() - began
             check_scores(scores, user[part], log, int(s))
             scores = as_float(np.take(scores, order, axis=1))

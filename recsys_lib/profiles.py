@@ -112,7 +112,7 @@ def features(log: InteractionLog, until: int | None = None) -> pd.DataFrame:
         One row a person, index = user code.
 
     Raises:
-        BadData: see :func:`past_of`.
+        BadData: a column of ``log.users`` has the name of one of ours; see :func:`past_of`.
     """
     past = past_of(log, until)
     out = pd.DataFrame(index=pd.RangeIndex(log.n_users, name=USER))
@@ -125,7 +125,10 @@ def features(log: InteractionLog, until: int | None = None) -> pd.DataFrame:
     out["days since"] = (now - dated.groupby(USER)[TIME].max().reindex(out.index)) / DAY
     for code, name in enumerate(names):
         out[f"days since {name}"] = (now - dated[dated[SCENE] == code].groupby(USER)[TIME].max().reindex(out.index)) / DAY
-    return out.join(log.users.drop(columns=USER_ID, errors="ignore").rename_axis(USER))
+    form = log.users.drop(columns=USER_ID, errors="ignore").rename_axis(USER)
+    if len(twice := form.columns.intersection(out.columns)):
+        raise BadData(f"the users of {log.name} have a column {twice[0]!r}, and so have their features; rename it.")
+    return out.join(form)
 
 
 def template(log: InteractionLog, users: np.ndarray, until: int | None = None, last: int = 8, about: bool = True) -> list[str]:

@@ -3,6 +3,7 @@
 import http.client
 import os
 import stat
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,11 +21,12 @@ from recsys_lib.language import clean_texts
 from recsys_lib.models import saving
 from recsys_lib.models.ease import EASE
 from recsys_lib.models.itemknn import ItemKNN
+from recsys_lib.models.mix import Mix
 from recsys_lib.models.popularity import Popularity, PopularityPrior
 from recsys_lib.models.profileknn import ProfileKNN
 from recsys_lib.models.sasrec import SASRec
 from recsys_lib.models.scene_fusion import SceneFusion
-from recsys_lib.profiles import Profiles
+from recsys_lib.profiles import Profiles, features
 from recsys_lib.recommend import calibrate, mmr, recommend
 from recsys_lib.training import train
 from recsys_lib.transfer import asked, few_shot
@@ -301,3 +303,22 @@ def test_dates_without_dashes_are_no_seconds(tmp_path):
     with pytest.raises(BadData, match="date without dashes"):
         load_tidy(tmp_path)
     assert USER in build_log(EVENTS, ITEMS, SCENES).events
+
+
+def test_a_feature_of_the_form_cannot_take_the_name_of_a_counted_one(split):
+    users = split.log.users.assign(events=1)
+    with pytest.raises(BadData, match="a column 'events'"):
+        features(replace(split.log, users=users))
+
+
+def test_a_model_that_was_not_fitted_is_named(split):
+    for model in (ItemKNN(), Mix(Popularity().fit(split.train, split.until), ItemKNN())):
+        with pytest.raises(BadData, match="ItemKNN has no 'log': it was not fitted"):
+            judge(model, split)
+
+    class Broken:
+        def score(self, users, scene):
+            return users.nothing
+
+    with pytest.raises(AttributeError, match="nothing"):
+        judge(Broken(), split)

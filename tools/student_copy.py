@@ -24,11 +24,11 @@ CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?P<body>(?:(?!```).*\n)*?)```[ \t]
 TAGGED = re.compile(r"^:?tags: *\[[^\]]*\bsolution\b[^\]]*\]", re.M)
 WORDS = re.compile(r"^(?P<fence>:{3,})\{solution\}[^\n]*\n(?:.*\n)*?(?P=fence)[ \t]*\n+", re.M)
 
-HOMEWORK = re.compile(r"^(?:## Homework\n\n)?(?:.+\n)*?.*\]\(homework/.*\n(?:.+\n)*\n?", re.M)
+HOMEWORK = re.compile(r"^(?:## Homework\n\n)?(?:.+\n)*?.*\]\(homework/.*\n(?:.+\n)*\n?|^\| homework \|.*\n", re.M)
 
 
 def without_homework(text: str) -> str:
-    """A page without the paragraphs that link to ``homework/``, and without the heading that then has nothing under it."""
+    """A page without the paragraphs that link to ``homework/``, the heading that then has nothing under it, and homework's row in a table."""
     return HOMEWORK.sub("", text).rstrip("\n") + "\n"
 
 
