@@ -219,13 +219,14 @@ def unseen(seed: int | None = None, held: tuple[str, ...] = HELD, few: tuple[str
 
 
 def amazon() -> dict:
-    """Five towers on the real shop, small: one pool a scene, 64 axes, two passes over a year; asked: a hashed half of the people."""
+    """Six towers on the real shop, small: one pool a scene, 64 axes, two passes over a year; asked: a hashed half of the people."""
     log = load("amazon-fkb")
     split, vectors = temporal_split(log), read_items(log, centre="scene", strength=1.0, dim=64)
     half = asked(split, hash64(split.pairs[USER].to_numpy()) % np.uint64(2) == 0)
-    systems = {name: TOWERS[name] for name in ("each scene alone", "pooled, no S", "own past", "pair gates", "PLE")}
+    systems = {name: TOWERS[name] for name in ("each scene alone", "pooled, no S", "scene as a feature", "own past", "pair gates", "PLE")}
     out = rows(vectors, split, half, systems, {}, "pooled, no S", batch=512, negatives=500, cuts=26, epochs=2)
-    out["prior alone"] = {"slices": figures(judge(PopularityPrior().fit(split.train, split.until), half))}
+    for name, model in (("prior alone", PopularityPrior()), ("text-kNN", TextKNN(vectors))):
+        out[name] = {"slices": figures(judge(model.fit(split.train, split.until), half))}
     return out
 
 
