@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from recsys_lib.batches import clean_texts, run_batches
 from recsys_lib.data.sources import cache_dir, writing
 from recsys_lib.errors import BadData
-from recsys_lib.language import TextEncoder, clean_texts, run_batches
+from recsys_lib.language import TextEncoder
 from recsys_lib.weights import load_model, version_of
 
 

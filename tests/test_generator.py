@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from recsys_lib.batches import run_batches
 from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.generator import TextCache, TextGenerator, families
 from recsys_lib.gguf import _numbers, read_gguf
-from recsys_lib.language import TextEncoder, run_batches
+from recsys_lib.language import TextEncoder
 from recsys_lib.language import TextGenerator as SameGenerator
 from recsys_lib.rerank import ask_one
 from recsys_lib.weights import folder_of

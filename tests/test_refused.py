@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from recsys_lib import ann
+from recsys_lib.batches import clean_texts
 from recsys_lib.data import build_log, held_out_scene, leave_one_out, load, load_tidy, source_split, sources, temporal_split
 from recsys_lib.data.log import TIME, UNDATED, USER
 from recsys_lib.errors import BadData, SourceUnreachable
 from recsys_lib.evaluation import judge, over_seeds, scoreboard
 from recsys_lib.generator import TextCache
 from recsys_lib.gguf import read_gguf
-from recsys_lib.language import clean_texts
 from recsys_lib.models import saving
 from recsys_lib.models.ease import EASE
 from recsys_lib.models.itemknn import ItemKNN
