@@ -256,17 +256,19 @@ def compare(a: Judgement, b: Judgement, metric: str = "ndcg10", person: str = "k
 
 
 def scoreboard(judgements: Sequence[Judgement], metric: str = "ndcg10", slices: Sequence[tuple[str, str]] = (("known", "known"), ("known", "new"), ("withheld", "all"))) -> pd.DataFrame:
-    """One row a system: mean and interval of a metric in each slice, best in the first slice on top."""
+    """One row a system: mean, interval (``low``, ``high``) and ``n`` (pairs) of a metric in each slice, best in the first slice on top."""
     rows = {}
     for j in judgements:
         row: dict[tuple[str, str], float] = {}
         for person, item in slices:
             part = j.slice(person, item)
             low, high = _interval(part, metric) if len(part) else (np.nan, np.nan)
-            row |= {(f"{person} × {item}", "mean"): scene_mean(part, metric), (f"{person} × {item}", "low"): low, (f"{person} × {item}", "high"): high}
+            found = {"mean": scene_mean(part, metric), "low": low, "high": high, "n": int(part[metric].notna().sum())}
+            row |= {(f"{person} × {item}", name): value for name, value in found.items()}
         if j.name in rows:
             raise BadData(f"two judgements are called {j.name!r}; give judge a name for each.")
         rows[j.name] = row
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.columns = pd.MultiIndex.from_tuples(table.columns)
+    table = table.astype({column: "Int64" for column in table.columns if column[1] == "n"})  # whole numbers, even in a table turned round
     return table.sort_values(table.columns[0], ascending=False)

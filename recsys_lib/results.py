@@ -83,20 +83,30 @@ def table(run: str, key: str | None = None) -> pd.DataFrame:
 
 
 def board(run: str, metric: str = "ndcg10", slices: Sequence[tuple[str, str]] = (("known", "known"), ("known", "new"), ("withheld", "all"))) -> pd.DataFrame:
-    """The scoreboard of a recorded run: one row a system, mean and 95 % interval of a metric in each slice, best in the first slice on top.
+    """The scoreboard of a recorded run: one row a system, mean, 95 % interval and n of a metric in each slice, best in the first slice on top.
 
     Args:
         run: a run whose metrics hold ``slices`` for each system. metric: e.g. ``recall100``. slices: pairs of person kind and item slice.
 
     Returns:
-        Columns (``person × item``, mean | low | high), as :func:`recsys_lib.evaluation.scoreboard` has them; nan where the run has no such slice.
+        Columns (``person × item``, mean | low | high | n), as :func:`recsys_lib.evaluation.scoreboard` has them; nan where the run has no such slice. A run's ``n`` counts all pairs of
+        the slice, also the few that had nothing to be compared with in ``pm_auc``.
     """
     rows = {}
     for name, system in load_result(run)["metrics"].items():
         found = {f"{p} × {i}": system["slices"].get(f"{p} × {i}", {}) for p, i in slices}
-        rows[name] = {(key, part): row.get(metric + end) for key, row in found.items() for part, end in (("mean", ""), ("low", "_low"), ("high", "_high"))}
+        rows[name] = {(key, part): row.get(end) for key, row in found.items() for part, end in (("mean", metric), ("low", metric + "_low"), ("high", metric + "_high"), ("n", "n"))}
     table = pd.DataFrame.from_dict(rows, orient="index").astype(float)
+    table = table.astype({column: "Int64" for column in table.columns if column[1] == "n"})
     return table.sort_values(table.columns[0], ascending=False)
+
+
+def means(board: pd.DataFrame, digits: int = 4) -> pd.DataFrame:
+    """A board for a narrow page: the means alone, a column a slice, with its n in the column's name (from least to most where systems differ)."""
+    n = board.xs("n", axis=1, level=1)
+    spans = {name: (column.min(), column.max()) for name, column in n.items()}
+    named = {name: "none" if pd.isna(low) else f"{low:,}" if low == high else f"{low:,} to {high:,}" for name, (low, high) in spans.items()}
+    return board.xs("mean", axis=1, level=1).rename(columns={name: f"{name} (n = {words})" for name, words in named.items()}).round(digits)
 
 
 def caption(run: str) -> str:

@@ -174,6 +174,9 @@ def test_a_system_against_itself_differs_by_nothing_and_a_better_one_by_somethin
     assert a.value(item="all") == 1
     board = scoreboard([a, b], slices=[("known", "all")])
     assert board.index[0] == "truth"
+    assert board[("known × all", "n")].tolist() == [len(b.slice("known", "all"))] * 2 and board.round(4).T.loc[("known × all", "n")].map(str).str.isdigit().all()
+    auc = scoreboard([b], "pm_auc", slices=[("known", "known"), ("stranger", "new")])
+    assert auc.loc["noise", ("known × known", "n")] == b.slice("known", "known").pm_auc.notna().sum() and list(auc["known × known"].columns) == ["mean", "low", "high", "n"]
     row = b.summary().loc[("known", "all")]
     assert row.ndcg10_low <= row.ndcg10 <= row.ndcg10_high
 

@@ -40,8 +40,16 @@ def test_the_board_of_a_run_has_the_best_system_on_top_and_leaves_out_what_it_do
     results.record("00-trial", command="c", metrics={"a": {"slices": {"known × known": row}}, "b": {"slices": {"known × known": row | {"ndcg10": 0.15}}}})
     table = results.board("00-trial")
     assert list(table.index) == ["b", "a"]
-    assert table.loc["a", "known × known"].tolist() == [0.1, 0.05, 0.2]
+    assert table.loc["a", "known × known"].tolist() == [0.1, 0.05, 0.2, 9]
     assert table["withheld × all"].isna().all(axis=None)
+
+
+def test_a_narrow_board_says_its_n_in_the_names_of_its_columns(folder):
+    row = {"n": 14486, "ndcg10": 0.12341}
+    results.record("00-trial", command="c", metrics={"a": {"slices": {"known × known": row, "known × new": row}}, "b": {"slices": {"known × known": row, "known × new": row | {"n": 7}}}})
+    narrow = results.means(results.board("00-trial"))
+    assert list(narrow.columns) == ["known × known (n = 14,486)", "known × new (n = 7 to 14,486)", "withheld × all (n = none)"]
+    assert narrow.loc["b", "known × known (n = 14,486)"] == 0.1234
 
 
 @pytest.mark.parametrize(
