@@ -1,4 +1,4 @@
-"""The book's own directives, closed solutions, alt text and a number for every figure, and the run time each page measured.
+"""The book's own directives, closed solutions, alt text and a number for every figure, and the run time of each page, on the wall and on the processor.
 
 Directives: ``front``, ``predict``, ``quiz``, ``answer``, ``exercise``, ``hint``, ``solution``; how to write them is told in CONTRIBUTING.md.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from myst_nb.ext import execution_tables
 from pygments.formatters import HtmlFormatter
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -217,14 +218,26 @@ class CloseSolutions(SphinxTransform):
                 cell["prompt_show"], cell["prompt_hide"] = "Show the solution", "Hide the solution"
 
 
+def count_processor(app: Sphinx, env: BuildEnvironment) -> None:
+    """Beside the wall seconds of a page's run stand those of the processor, where the cache of runs has them (``tools.build_book`` writes both)."""
+    from jupyter_cache import get_cache
+    from myst_nb.sphinx_ import NbMetadataCollector
+
+    folder = app.config.nb_execution_cache_path
+    runs = {run.created.timestamp(): run.data for run in get_cache(folder).list_cache_records()} if folder else {}
+    for data in NbMetadataCollector.get_doc_data(env).values():
+        if facts := data.get("exec_data"):
+            facts["processor"] = runs.get(facts["mtime"], {}).get("processor_seconds")
+
+
 def finish(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Write the measured run time; warn (which fails the build) of a figure without alt text."""
     from myst_nb.sphinx_ import NbMetadataCollector
 
     facts = NbMetadataCollector.get_exec_data(app.env, docname) or {}
     for place in list(doctree.findall(runtime)):
-        seconds = facts.get("runtime")
-        words = f"This page took {seconds:.0f} s when it was built, on one thread." if seconds else ""
+        seconds, processor = facts.get("runtime"), facts.get("processor")
+        words = f"This page took {seconds:.0f} s when it was built, on one thread{f', {processor:.0f} s of them on the processor' if processor else ''}." if seconds else ""
         place.replace_self(nodes.Text(words))
     for image in doctree.findall(nodes.image):
         if not image.get("alt", "").strip():
@@ -315,6 +328,9 @@ def setup(app: Sphinx) -> dict:
     ):  # fmt: skip
         app.add_directive(name, directive, override=True)
     app.add_transform(CloseSolutions)
+    execution_tables._key2header = {"mtime": "run at", "runtime": "seconds on the wall", "processor": "seconds of the processor"}
+    execution_tables._key2transform |= dict.fromkeys(("runtime", "processor"), lambda seconds: f"{seconds:.1f}" if seconds else "not noted")
+    app.connect("env-updated", count_processor)
     app.connect("env-get-updated", number_figures, priority=900)  # after Sphinx has counted
     app.connect("doctree-resolved", finish)
     app.connect("doctree-resolved", explain_terms)

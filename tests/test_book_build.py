@@ -14,7 +14,7 @@ from tools import build_book, common
 
 FRAME = ("_config.yml", "references.bib", "references.md", "glossary.md", "notation.md", "intro.md", "constraints.txt")
 TOC = "format: jb-book\nroot: intro\nparts:\n  - caption: Trial\n    chapters:\n      - file: chapters/97_trial\n"
-TOC += "  - caption: Appendix\n    chapters:\n      - file: notation\n      - file: glossary\n      - file: references\n"
+TOC += "  - caption: Appendix\n    chapters:\n      - file: notation\n      - file: glossary\n      - file: references\n      - file: times\n"
 CHAPTER = """\
 ---
 jupytext:
@@ -93,6 +93,7 @@ def small_book(root, toc):
     (root / "chapters").mkdir()
     (root / "_toc.yml").write_text(toc)
     (root / "intro.md").write_text("# Trial book\n")
+    (root / "times.md").write_text("# Times\n\n```{nb-exec-table}\n```\n")
     return root
 
 
@@ -123,6 +124,10 @@ def test_a_good_book_builds(root):
     assert "Show the solution" in page and 'id="exercise-97-1"' in page
     assert re.search(r'<details class="answer"[^>]*><summary><strong>B\. </strong>.*33.*</summary>\s*<p><strong>Not this one\.</strong> That is', page)
     assert "https://colab.research.google.com/github/across-scenes/across-scenes/blob/main/chapters/97_trial.ipynb" in page
+    assert re.search(r"This page took \d+ s when it was built, on one thread, \d+ s of them on the processor\.", page)
+    times = (root / "_build" / "html" / "times.html").read_text(encoding="utf8")
+    wall, processor = map(float, re.search(r"<p>(\d+\.\d)</p></td>\s*<td><p>(\d+\.\d)</p></td>", times).groups())
+    assert wall > 0 and processor > 0.5  # a kernel with torch or matplotlib takes that much to start
     status, said = build(root)
     assert status == 0 and "from the cache" in said, said
 
