@@ -47,6 +47,15 @@ def test_protocol_and_no_look_into_the_future(log, model):
     np.testing.assert_allclose(first, model.score(users, 1, history=log.before(until)), rtol=1e-5)
 
 
+def test_a_later_history_moves_a_fitted_reader_of_histories_and_no_popularity(log):
+    """What the notation page says of the rolling protocol."""
+    until, users = 150 * DAY, np.arange(50)
+    train, later = log.before(until), log.before(200 * DAY)
+    for model, moves in ((ItemKNN(), True), (EASE(), True), (TransitionCounts(), True), (Popularity(), False), (PopularityPrior(), False)):
+        model.fit(train, until)
+        assert (model.score(users, 1, history=later) != model.score(users, 1)).any() == moves, type(model).__name__
+
+
 EVERY = [*MODELS, TextKNN(np.eye(30)), ProfileKNN(np.eye(30), lambda log: log.matrix() @ np.eye(30)), BPRMF(4, epochs=1), SASRec(8, epochs=1), SceneFusion(np.eye(30), cuts=3, epochs=1, negatives=8), NewItemLane(ItemKNN()), SceneMap(np.eye(30)), ByPast(ItemKNN(), Popularity())]
 
 
