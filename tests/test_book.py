@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import jupytext
 import pytest
 import yaml
 
-from tools import common
+from tools import build_book, common, reading_time
 
 FIGURE = re.compile(r"plotting\.(bars_with_intervals|lines|histogram)\(|plt\.(show|subplots|figure|plot|imshow|scatter|hist|bar)\(|\.plot\(")
 TYPED = re.compile(r"(?:NDCG|Recall|AUC|Gini)[^.\n]{0,40}\bis\s+\**0?\.\d{2,}")
@@ -78,6 +79,27 @@ def test_no_measured_number_is_typed(source):
         assert not found, f"{source.name}: {found[0]!r} is typed; let a cell say it"
 
 
+WAITING = {"06_scene_fusion", "09_across_scenes"}  # their fronts are to say 50; then this set goes
+LATE = pytest.mark.xfail(strict=True, reason="its front is right now: take it out of WAITING")
+
+
+@pytest.mark.parametrize("source", [pytest.param(path, id=path.stem, marks=[LATE] if path.stem in WAITING else []) for path in CHAPTERS])
+def test_the_reading_time_follows_from_the_words(source):
+    counted, said = reading_time.reading_minutes(source), reading_time.front_minutes(source)
+    assert abs(counted - said) <= 5, f"{source.name}: the front says {said} minutes and its words make {counted}"
+
+
+def test_exercises_and_solutions_take_no_reading_time_and_cells_do(tmp_path):
+    page, head = tmp_path / "97_trial.md", "---\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n# Trial\n\n:::{front}\n:reading: 10 minutes\n:::\n\n"
+    words, cell = "word " * 1400 + "\n\n", "```{code-cell} ipython3\nx = 1\n```\n\n"
+    minutes = []
+    exercises = "## Exercises\n\n" + 20 * cell + words
+    for body in (words, words + exercises, words + 20 * cell, words + exercises + "## Further reading\n\n" + words):
+        page.write_text(head + body)
+        minutes.append(reading_time.reading_minutes(page))
+    assert minutes == [10, 10, 20, 20] and reading_time.front_minutes(page) == 10
+
+
 def test_contents_name_every_chapter():
     contents = yaml.safe_load((common.ROOT / "_toc.yml").read_text(encoding="utf8"))
     named = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
@@ -86,8 +108,13 @@ def test_contents_name_every_chapter():
         assert (common.ROOT / f"{name}.md").is_file(), f"_toc.yml names {name}, which is not there"
 
 
-def test_the_repository_has_one_address():
+def test_the_repository_has_one_address(offline, tmp_path):
     url, branch = common.repository()
-    settings = common.config()
-    assert settings["sphinx"]["config"]["html_theme_options"]["repository_url"] == url
-    assert settings["sphinx"]["config"]["html_theme_options"]["repository_branch"] == branch
+    citation = yaml.safe_load((common.ROOT / "CITATION.cff").read_text(encoding="utf8"))
+    assert (common.ROOT / "_config.yml").read_text(encoding="utf8").count(url) == 1
+    assert citation["repository-code"] == url
+    assert citation["url"] == common.home() or not common.has_solutions()  # a class's copy leaves the book's home where it is
+    shutil.copy(common.ROOT / "_config.yml", tmp_path)
+    written = yaml.safe_load(build_book.configure(tmp_path, tmp_path / "_build", tmp_path / "cache").read_text(encoding="utf8"))
+    theme = written["sphinx"]["config"]["html_theme_options"]
+    assert (theme["repository_url"], theme["repository_branch"]) == (url, branch)

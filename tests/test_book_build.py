@@ -123,6 +123,7 @@ def test_a_good_book_builds(root):
     assert "a step" in page and not [word for word in ("a bar:", "IProgress", "vnd.jupyter.widget") if word in page]  # a bar would stand still
     assert "Show the solution" in page and 'id="exercise-97-1"' in page
     assert re.search(r'<details class="answer"[^>]*><summary><strong>B\. </strong>.*33.*</summary>\s*<p><strong>Not this one\.</strong> That is', page)
+    assert 'href="https://github.com/across-scenes/across-scenes/issues/new' in page and "/edit/main/chapters/97_trial.md" in page
     assert "https://colab.research.google.com/github/across-scenes/across-scenes/blob/main/chapters/97_trial.ipynb" in page
     assert re.search(r"This page took \d+ s when it was built, on one thread, \d+ s of them on the processor\.", page)
     times = (root / "_build" / "html" / "times.html").read_text(encoding="utf8")

@@ -129,10 +129,12 @@ def in_contents(root: Path) -> list[Path]:
 
 
 def configure(root: Path, build: Path, cache_folder: Path) -> Path:
-    """``_config.yml`` with the cache's folder, the book's address and its own copy of MathJax filled in."""
+    """``_config.yml`` with the cache's folder, the addresses of book and repository and its own copy of MathJax filled in."""
     settings = common.config(root)
     settings["execute"]["cache"] = str(cache_folder)
     settings["html"]["baseurl"] = common.home(root)
+    url, branch = common.repository(root)
+    settings["sphinx"]["config"]["html_theme_options"] |= {"repository_url": url, "repository_branch": branch}
     settings["sphinx"]["local_extensions"] = {name: str(root / path) for name, path in settings["sphinx"]["local_extensions"].items()}
     try:
         settings["sphinx"]["config"] |= {"html_extra_path": [str(fetch("mathjax"))], "mathjax_path": "../mathjax/es5/tex-chtml-full.js"}

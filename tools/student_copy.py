@@ -65,7 +65,7 @@ def copy(root: Path, target: Path, url: str | None = None, branch: str | None = 
         for name in ("_config.yml", "CITATION.cff"):
             text = (target / name).read_text(encoding="utf8").replace(old, url.rstrip("/"))
             if branch:
-                text = re.sub(rf"^(\s*(?:repository_)?branch: ){re.escape(old_branch)}$", rf"\g<1>{branch}", text, flags=re.M)
+                text = re.sub(rf"^(\s*branch: ){re.escape(old_branch)}$", rf"\g<1>{branch}", text, flags=re.M)
             (target / name).write_text(text, encoding="utf8")
     if make_notebooks.main(target):
         raise SystemExit("A notebook could not be made from its source; the reason stands above.")
