@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import date
 from html import escape
 from pathlib import Path
 
@@ -230,6 +231,15 @@ def count_processor(app: Sphinx, env: BuildEnvironment) -> None:
             facts["processor"] = runs.get(facts["mtime"], {}).get("processor_seconds")
 
 
+COLUMNS = {"mtime": "run on", "runtime": "wall, s", "processor": "processor, s"}
+"""What the table of run times says of a page, in place of myst-nb's own choice."""
+
+
+def in_seconds(time: float | None) -> str:
+    """A time in that table. Runs from before processors were counted have none."""
+    return f"{time:.1f}" if time else "not noted"
+
+
 def finish(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Write the measured run time; warn (which fails the build) of a figure without alt text."""
     from myst_nb.sphinx_ import NbMetadataCollector
@@ -328,8 +338,8 @@ def setup(app: Sphinx) -> dict:
     ):  # fmt: skip
         app.add_directive(name, directive, override=True)
     app.add_transform(CloseSolutions)
-    execution_tables._key2header = {"mtime": "run at", "runtime": "seconds on the wall", "processor": "seconds of the processor"}
-    execution_tables._key2transform |= dict.fromkeys(("runtime", "processor"), lambda seconds: f"{seconds:.1f}" if seconds else "not noted")
+    execution_tables._key2header, told = COLUMNS, execution_tables._key2transform
+    told |= {"mtime": lambda at: str(date.fromtimestamp(at)), "runtime": in_seconds, "processor": in_seconds}
     app.connect("env-updated", count_processor)
     app.connect("env-get-updated", number_figures, priority=900)  # after Sphinx has counted
     app.connect("doctree-resolved", finish)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from myst_nb.core.read import read_myst_markdown_notebook
 
 from tools import build_book, common
 
@@ -131,6 +136,20 @@ def test_a_good_book_builds(root):
     assert wall > 0 and processor > 0.5  # a kernel with torch or matplotlib takes that much to start
     status, said = build(root)
     assert status == 0 and "from the cache" in said, said
+
+
+def test_a_run_from_before_processors_were_counted_stays_in_the_cache_and_in_the_table(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(common.ROOT / "_ext")
+    across_scenes = importlib.import_module("across_scenes")
+    source = tmp_path / "97_trial.md"
+    source.write_text("---\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n```{code-cell}\n1 / 0\n```\n")
+    notebook = read_myst_markdown_notebook(source.read_text(), path=source)
+    record = get_cache(str(tmp_path / "cache")).cache_notebook_bundle(CacheBundleIn(notebook, str(source), data={"execution_seconds": 2.5}), check_validity=False)
+    assert build_book.execute(source, tmp_path / "cache", 60) == (2.5, "from the cache")
+    facts = {"mtime": record.created.timestamp(), "runtime": 2.5}
+    app = SimpleNamespace(config=SimpleNamespace(nb_execution_cache_path=str(tmp_path / "cache")))
+    across_scenes.count_processor(app, SimpleNamespace(nb_metadata={"97_trial": {"exec_data": facts}, "intro": {}}))
+    assert [across_scenes.in_seconds(facts[key]) for key in ("runtime", "processor")] == ["2.5", "not noted"]
 
 
 @pytest.mark.needs("mathjax")
