@@ -79,11 +79,7 @@ def test_no_measured_number_is_typed(source):
         assert not found, f"{source.name}: {found[0]!r} is typed; let a cell say it"
 
 
-WAITING = {"06_scene_fusion", "09_across_scenes"}  # their fronts are to say 50; then this set goes
-LATE = pytest.mark.xfail(strict=True, reason="its front is right now: take it out of WAITING")
-
-
-@pytest.mark.parametrize("source", [pytest.param(path, id=path.stem, marks=[LATE] if path.stem in WAITING else []) for path in CHAPTERS])
+@pytest.mark.parametrize("source", CHAPTERS, ids=lambda path: path.stem)
 def test_the_reading_time_follows_from_the_words(source):
     counted, said = reading_time.reading_minutes(source), reading_time.front_minutes(source)
     assert abs(counted - said) <= 5, f"{source.name}: the front says {said} minutes and its words make {counted}"
