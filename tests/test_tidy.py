@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from recsys_lib.data import load_tidy
 from recsys_lib.errors import BadData
+from recsys_lib.language import item_texts
 from recsys_lib.models.scene_fusion import describe_scenes
 
 ITEMS = "item_id,scene,title\na,shop,Tea\nb,shop,Cup\na,music,Song\nc,music,Tune\n"
-EVENTS = "user_id,item_id,scene,timestamp,rating\nu1,a,shop,86400,5\nu2,b,shop,172800,\nu1,c,music,86400,1\n"
+EVENTS = "user_id,item_id,scene,timestamp,rating\nu1,a,shop,1728000000,5\nu2,b,shop,1728086400,\nu1,c,music,1728000000,1\n"
 
 
 def _folder(path, items=ITEMS, interactions=EVENTS, **more):
@@ -24,6 +25,20 @@ def _folder(path, items=ITEMS, interactions=EVENTS, **more):
     return path
 
 
+def test_categories_may_be_lists_in_parquet(tmp_path):
+    _folder(tmp_path, items=None)
+    items = pd.DataFrame({"item_id": list("abc"), "scene": ["shop", "shop", "music"], "title": "T", "categories": [["Food", "Tea"], None, []]})
+    items = pd.concat([items, pd.DataFrame({"item_id": ["d"], "scene": ["music"], "title": "T", "categories": [["Songs"]]})])
+    items.to_parquet(tmp_path / "items.parquet")
+    _folder(tmp_path, items=None, interactions="user_id,item_id,scene,timestamp\nu1,a,shop,2024-05-01\nu2,d,music,2024-05-02\n")
+    log = load_tidy(tmp_path)
+    assert log.items["categories"].tolist() == [["Food", "Tea"], "", [], ["Songs"]]
+    assert item_texts(log) == ["T. Food, Tea", "T", "T", "T. Songs"]
+    items.assign(categories=[["x", None]] * 4).to_parquet(tmp_path / "items.parquet")
+    with pytest.raises(BadData, match="and 3 more rows, column categories: .* is a list, neither text nor a list of texts"):
+        load_tidy(tmp_path)
+
+
 def test_a_small_folder(tmp_path):
     log = load_tidy(_folder(tmp_path, scenes="name,description\nmusic,Songs\nshop,Things\n", users="user_id,age,zip\nu2,30,01234\nu1,40,99\nu9,50,1\n"))
     assert log.name == tmp_path.name and log.time_kind == "day"
@@ -31,7 +46,7 @@ def test_a_small_folder(tmp_path):
     assert log.items["title"].tolist() == ["Song", "Tune", "Tea", "Cup"]
     assert log.users["user_id"].tolist() == ["u1", "u2", "u9"] and log.users["age"].tolist() == [40, 30, 50]
     assert log.users["zip"].tolist() == ["99", "01234", "1"]  # a leading zero: not numbers
-    assert log.events[["user", "item", "time"]].to_numpy().tolist() == [[0, 1, 86400], [0, 2, 86400], [1, 3, 172800]]
+    assert log.events[["user", "item", "time"]].to_numpy().tolist() == [[0, 1, 1_728_000_000], [0, 2, 1_728_000_000], [1, 3, 1_728_086_400]]
     assert log.events["rating"].tolist()[:2] == [1, 5] and np.isnan(log.events["rating"].iloc[2])
 
 
@@ -55,15 +70,22 @@ def test_quoted_text_keeps_commas_and_lines(tmp_path):
 
 
 BROKEN = {
-    "missing column": (dict(items="item_id,title\na,Tea\n"), r"items.csv has no column scene; its columns are item_id, title: add"),
-    "semicolons": (dict(items="item_id;scene;title\na;shop;Tea\n"), r"no column item_id.*separated by commas"),
-    "no title": (dict(items="item_id,scene\na,shop\nb,shop\n"), r"items.csv has no column title"),
+    "missing column": (dict(items="item_id,title\na,Tea\n"), r"items.csv has no column 'scene' \(its columns are 'item_id', 'title'\); add"),
+    "semicolons": (dict(items="item_id;scene;title\na;shop;Tea\n"), r"no column 'item_id'.*separated by commas"),
+    "no title": (dict(items="item_id,scene\na,shop\nb,shop\n"), r"items.csv has no column 'title'"),
+    "a space before a name": (dict(items=" item_id,scene,title\na,shop,Tea\n"), r"no column 'item_id' \(its columns are ' item_id', 'scene', 'title'; did you mean ' item_id'\?\); add or rename"),
+    "capitals": (dict(items="Item ID,Scene,title\na,shop,Tea\n"), r"did you mean 'Item ID'\?"),
+    "a slip": (dict(items="item_id,scene,tittle\na,shop,Tea\n"), r"did you mean 'tittle'\?"),
     "unknown item": (dict(interactions=EVENTS + "u1,zz,shop,5,1\n"), r"interactions.csv, data row 4 \(line 5 of the file\), column item_id: item 'zz' of scene 'shop' is not in items.csv; add it"),
     "item of another scene": (dict(interactions=EVENTS + "u1,b,music,5,1\n"), r"data row 4 .* item 'b' of scene 'music' is not in items.csv \(it is in scene 'shop'\)"),
     "item twice": (dict(items=ITEMS + "a,shop,Tea again\n"), r"items.csv, data row 5 \(line 6 of the file\), column item_id, scene: 'a', 'shop' stands in data row 1 already; keep one"),
     "user twice": (dict(users="user_id,age\nu1,3\nu1,4\n"), r"users.csv, data row 2 .* 'u1' stands in data row 1 already"),
     "scene twice": (dict(scenes="name,description\nshop,a\nmusic,b\nshop,c\n"), r"scenes.csv, data row 3 .* stands in data row 1"),
     "time missing": (dict(interactions=EVENTS + "u1,b,shop,,1\n"), r"data row 4 .* column timestamp: the time is missing; fill it in"),
+    "times missing": (dict(interactions=EVENTS + "u1,b,shop,,1\n" * 3), r"data row 4 \(line 5 of the file\) and 2 more rows, column timestamp"),
+    "ratings of words": (dict(interactions=EVENTS + "u1,b,shop,5,good\n" * 2), r"data row 4 \(line 5 of the file\) and 1 more row, column rating"),
+    "years": (dict(interactions="user_id,item_id,scene,timestamp\nu1,a,shop,2020\nu2,b,shop,2021\n"), r"data row 1 .* and 1 more row, .* the time '2020' would lie .*; write dates as 2024-05-01"),
+    "days of a spreadsheet": (dict(interactions="user_id,item_id,scene,timestamp\nu1,a,shop,44012.5\n"), r"the time '44012.5' would lie in the first months of 1970"),
     "time nan": (dict(interactions=EVENTS + "u1,b,shop,NaN,1\n"), r"data row 4 .* the time is missing"),
     "time negative": (dict(interactions=EVENTS + "u1,b,shop,-5,1\n"), r"data row 4 .* the time '-5' is before 1970"),
     "time infinite": (dict(interactions=EVENTS + "u1,b,shop,inf,1\n"), r"data row 4 .* after the year 9999"),
@@ -133,13 +155,13 @@ def test_parquet_types(tmp_path):
     assert log.items["item_id"].tolist() == ["1", "2", "3"] and log.items["title"].tolist() == ["A", "", "C"] and log.items["price"].iloc[2] == 2.0
     assert log.events["time"].tolist() == [1_714_557_600, 1_714_608_000] and log.time_kind == "second"
     events.assign(user_id=[7.0, 8.5]).to_parquet(tmp_path / "interactions.parquet")
-    with pytest.raises(BadData, match=r"interactions.parquet, data row 1, column user_id: the key 7.0 is a float; make all keys text"):
+    with pytest.raises(BadData, match=r"interactions.parquet, data row 1 and 1 more row, column user_id: the key 7.0 is a float; make all keys text"):
         load_tidy(tmp_path)
     events.assign(timestamp=[5.0, np.nan]).to_parquet(tmp_path / "interactions.parquet")
     with pytest.raises(BadData, match=r"interactions.parquet, data row 2, column timestamp: the time is missing"):
         load_tidy(tmp_path)
     items.assign(title=[1, 2, 3]).to_parquet(tmp_path / "items.parquet")
-    with pytest.raises(BadData, match=r"items.parquet, data row 1, column title: 1 is a int, not text"):
+    with pytest.raises(BadData, match=r"items.parquet, data row 1 and 2 more rows, column title: 1 is a int, not text"):
         load_tidy(tmp_path)
 
 
@@ -156,7 +178,7 @@ def _worlds(draw):
         for scene in scenes
         for item in draw(st.lists(KEY, min_size=2, max_size=5, unique=True))
     ]  # fmt: skip
-    pick = st.tuples(KEY, st.integers(0, len(items) - 1), st.integers(0, 2**33))
+    pick = st.tuples(KEY, st.integers(0, len(items) - 1), st.integers(10**7, 2**33))
     rows = [(user, *items[at][:2], time) for user, at, time in draw(st.lists(pick, min_size=1, max_size=20))]
     return pd.DataFrame(items, columns=["item_id", "scene", "title"]), pd.DataFrame(rows, columns=["user_id", "item_id", "scene", "timestamp"])
 

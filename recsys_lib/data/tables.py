@@ -6,8 +6,9 @@ import gzip
 import re
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +22,7 @@ from recsys_lib.errors import BadData
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?")
 _LONGEST_SHOWN = 60
+FIRST_MONTHS = 10_000_000  # seconds, until April 1970: a table whose every time is a smaller number counts years or days
 
 
 def read_table(folder: Path, name: str, columns: Sequence[str], optional: bool = False) -> Table | None:
@@ -85,13 +87,15 @@ class Table:
     path: Path
     frame: pd.DataFrame
 
-    def refuse(self, at: int, column: str, wrong: str, remedy: str) -> NoReturn:
-        """Raise BadData about the row at a position of the frame."""
+    def refuse(self, bad: np.ndarray, column: str, wrong: Callable[[int], str], remedy: str) -> NoReturn:
+        """Raise BadData about the first of the ``bad`` rows, bool [rows]; ``wrong`` says of its position what is wrong there. How many others there are is added."""
+        at, more = int(np.argmax(bad)), int(np.count_nonzero(bad)) - 1
         row = int(self.frame.index[at]) + 1
         line = ""
         if self.path.suffix != ".parquet":
             line = f" (line {row + 1 + self._breaks(at)} of the file)"
-        raise BadData(f"{self.path.name}, data row {row}{line}, column {column}: {wrong}; {remedy}.")
+        others = f" and {more:,} more row{'s' * (more > 1)}" if more else ""
+        raise BadData(f"{self.path.name}, data row {row}{line}{others}, column {column}: {wrong(at)}; {remedy}.")
 
     def _breaks(self, at: int) -> int:
         """Line breaks inside the quoted values before a row, which move its line down."""
@@ -104,22 +108,22 @@ class Table:
         for column in columns:
             if column not in have:
                 hint = " (are they separated by commas?)" if len(have) == 1 else ""
-                raise BadData(f"{self.path.name} has no column {column}; its columns are {', '.join(map(str, have))[:300]}{hint}: add or rename one.")
+                near = [name for name in have if str(name).strip().lower().replace(" ", "_") == column] or get_close_matches(column, [str(name) for name in have], 1, 0.8)
+                meant = f"; did you mean {str(near[0])!r}?" if near else ""
+                raise BadData(f"{self.path.name} has no column {column!r} (its columns are {', '.join(repr(str(name)) for name in have)[:300]}{hint}{meant}); add or rename one.")
 
     def keys(self, column: str) -> pd.Series:
         """A column of keys as text, none of them empty; whole numbers become their digits."""
         values = self.frame[column]
         missing = values.isna() | (values == "")
         if missing.any():
-            self.refuse(int(np.argmax(missing)), column, "the key is missing", "fill it in or leave the row out")
+            self.refuse(missing.to_numpy(bool), column, lambda at: "the key is missing", "fill it in or leave the row out")
         if not pd.api.types.is_integer_dtype(values):
             values = values.astype(object)
             kinds = values.map(lambda v: type(v).__name__)
             wrong = ~kinds.isin(["str", "int"]) | (kinds != kinds.iloc[0])
             if wrong.any():
-                at = int(np.argmax(wrong))
-                value = values.iloc[at]
-                self.refuse(at, column, f"the key {_short(value)} is a {type(value).__name__}", "make all keys text, or all whole numbers")
+                self.refuse(wrong.to_numpy(), column, lambda at: f"the key {_short(values.iloc[at])} is a {kinds.iloc[at]}", "make all keys text, or all whole numbers")
         self.frame[column] = values.astype(str).astype(object)
         return self.frame[column]
 
@@ -127,31 +131,30 @@ class Table:
         """No combination of these keys stands twice."""
         twice = self.frame.duplicated(columns).to_numpy()
         if twice.any():
-            at = int(np.argmax(twice))
-            key = self.frame[columns].iloc[at]
+            key = self.frame[columns].iloc[int(np.argmax(twice))]
             first = int(self.frame.index[np.argmax((self.frame[columns] == key).all(axis=1))]) + 1
-            self.refuse(at, ", ".join(columns), f"{', '.join(_short(v) for v in key)} stands in data row {first} already", "keep one of them")
+            self.refuse(twice, ", ".join(columns), lambda at: f"{', '.join(_short(v) for v in key)} stands in data row {first} already", "keep one of them")
 
     def known(self, columns: list[str], values: set[str], where: str, remedy: str) -> None:
         """Every value of a key column is one of these."""
         unknown = ~self.frame[columns[0]].isin(values).to_numpy()
         if unknown.any():
-            at = int(np.argmax(unknown))
-            self.refuse(at, columns[0], f"{_short(self.frame[columns[0]].iloc[at])} is a value {where}", remedy)
+            self.refuse(unknown, columns[0], lambda at: f"{_short(self.frame[columns[0]].iloc[at])} is a value {where}", remedy)
 
-    def text(self, column: str, limit: int) -> None:
-        """A text column (if it is there): missing becomes "", nothing but text, none longer than ``limit`` characters."""
+    def text(self, column: str, limit: int, lists: bool = False) -> None:
+        """A text column (if it is there): missing becomes "", nothing but text (and, with ``lists``, lists of texts), none longer than ``limit`` characters."""
         if column not in self.frame:
             return
         values = self.frame[column].astype(object).where(self.frame[column].notna(), "")
-        wrong = ~values.map(lambda v: isinstance(v, str)).to_numpy()
+        if lists:
+            values = values.map(lambda v: list(v) if isinstance(v, (list, tuple, np.ndarray)) else v)
+        wrong = ~values.map(lambda v: all(isinstance(part, str) for part in (v if lists and isinstance(v, list) else [v]))).to_numpy(bool)
         if wrong.any():
-            at = int(np.argmax(wrong))
-            self.refuse(at, column, f"{_short(values.iloc[at])} is a {type(values.iloc[at]).__name__}, not text", "write it as text")
-        length = values.str.len().to_numpy()
+            what, remedy = ("neither text nor a list of texts", "write it as one of them") if lists else ("not text", "write it as text")
+            self.refuse(wrong, column, lambda at: f"{_short(values.iloc[at])} is a {type(values.iloc[at]).__name__}, {what}", remedy)
+        length = values.map(lambda v: len("".join(v))).to_numpy()
         if (length > limit).any():
-            at = int(np.argmax(length > limit))
-            self.refuse(at, column, f"the text has {length[at]:,} characters, more than {limit:,}", "shorten it, or look for a missing quote in the row before")
+            self.refuse(length > limit, column, lambda at: f"the text has {length[at]:,} characters, more than {limit:,}", "shorten it, or look for a missing quote in the row before")
         self.frame[column] = values
 
     def numbers(self, column: str) -> pd.Series:
@@ -160,7 +163,7 @@ class Table:
         number = pd.to_numeric(values.where(values != ""), errors="coerce").astype(float)
         wrong = ((values.notna() & (values != "") & number.isna()) | np.isinf(number)).to_numpy()
         if wrong.any():
-            self.refuse(int(np.argmax(wrong)), column, f"{_short(values.iloc[int(np.argmax(wrong))])} is not a finite number", "write a number or leave it empty")
+            self.refuse(wrong, column, lambda at: f"{_short(values.iloc[at])} is not a finite number", "write a number or leave it empty")
         return number
 
     def times(self, column: str, latest: int) -> pd.Series:
@@ -168,7 +171,7 @@ class Table:
         values = self.frame[column]
         missing = (values.isna() | (values == "") | (values.astype(str).str.lower() == "nan")).to_numpy()
         if missing.any():
-            self.refuse(int(np.argmax(missing)), column, "the time is missing", "fill it in or leave the row out")
+            self.refuse(missing, column, lambda at: "the time is missing", "fill it in or leave the row out")
         if pd.api.types.is_datetime64_any_dtype(values):
             seconds = _unix(values)
         else:
@@ -176,22 +179,25 @@ class Table:
             dates = number.isna().to_numpy()
             if not dates.any():
                 if number.between(19_000_101, 21_001_231).all() and pd.to_datetime(values.astype(str), format="%Y%m%d", errors="coerce").notna().all():
-                    self.refuse(0, column, f"the time {_short(values.iloc[0])} looks like a date without dashes", "write it as 2024-05-01, or as Unix seconds")
+                    self.refuse(number > 0, column, lambda at: f"the time {_short(values.iloc[at])} looks like a date without dashes", "write it as 2024-05-01, or as Unix seconds")
+                if number.between(0, FIRST_MONTHS, inclusive="neither").all():
+                    wrong = "would lie in the first months of 1970 as Unix seconds, like all the others, so it looks like a year or a count of days"
+                    self.refuse(number > 0, column, lambda at: f"the time {_short(values.iloc[at])} {wrong}", "write dates as 2024-05-01, or Unix seconds")
                 seconds = number
             else:
                 parsed = pd.to_datetime(values.where(dates), errors="coerce", utc=True, format="ISO8601")
                 neither = dates & parsed.isna().to_numpy()
                 if neither.any() or not dates.all():
-                    at = int(np.argmax(neither)) if neither.any() else int(np.argmax(dates != dates[0]))
                     wrong = "neither a number nor an ISO date" if neither.any() else "of another kind than the rows before"
-                    self.refuse(at, column, f"the time {_short(values.iloc[at])} is {wrong}", "write all times as Unix seconds, or all as ISO dates (2024-05-01)")
+                    said = "write all times as Unix seconds, or all as ISO dates (2024-05-01)"
+                    self.refuse(neither if neither.any() else dates != dates[0], column, lambda at: f"the time {_short(values.iloc[at])} is {wrong}", said)
                 seconds = _unix(parsed)
         for bad, wrong, remedy in (
             ((seconds < 0).to_numpy(), "is before 1970", "write Unix seconds, zero or later"),
             ((seconds >= latest).to_numpy(), "lies after the year 9999", "if it counts milliseconds, divide by 1000"),
         ):
             if bad.any():
-                self.refuse(int(np.argmax(bad)), column, f"the time {_short(values.iloc[int(np.argmax(bad))])} {wrong}", remedy)
+                self.refuse(bad, column, lambda at, wrong=wrong: f"the time {_short(values.iloc[at])} {wrong}", remedy)
         return np.floor(seconds).astype(np.int64)
 
     def plain(self, but: set[str]) -> None:

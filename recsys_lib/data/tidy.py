@@ -45,12 +45,12 @@ def load_tidy(folder: str | Path) -> InteractionLog:
     fractions of a second are cut off. ``time_kind`` is ``day`` where all of them fall on midnight, else ``second``. Repeats of a
     (user, item, scene) count once, at their first time. Keys are text: 7, "7" and 007 are 7, 7 and 007. Without a scenes table
     the scenes are those of the items, in their order there. Other columns of the tables are kept; csv columns that hold only
-    plain numbers become numbers. An empty title is allowed.
+    plain numbers become numbers. An empty title is allowed. In a parquet table the categories may be lists of texts.
 
     Raises:
         BadData: no such folder; a table missing, there twice, empty, or not readable; a column missing; a key empty or there
-            twice; an item or scene unknown; a time missing, negative, or of mixed kinds; a rating that is no number; a text too
-            long; a scene with fewer than two items (any ranking of one item is perfect, so there is nothing to judge).
+            twice; an item or scene unknown; a time missing, negative, or of mixed kinds; times that are years or
+            counts of days; a rating that is no number; a text too long; a scene with fewer than two items (any ranking of one item is perfect, so there is nothing to judge).
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
@@ -65,8 +65,8 @@ def load_tidy(folder: str | Path) -> InteractionLog:
     items.once([ITEM_ID, SCENE])
     items.known([SCENE], set(scenes[NAME]), "the scenes table does not have", "add it there or correct the name")
     items.text(TITLE, TITLE_LIMIT)
-    for column in (DESCRIPTION, CATEGORIES):
-        items.text(column, 10 * TITLE_LIMIT)
+    items.text(DESCRIPTION, 10 * TITLE_LIMIT)
+    items.text(CATEGORIES, 10 * TITLE_LIMIT, lists=True)
     _enough_items(items, scenes)
 
     for column in (USER, ITEM, TIME):
@@ -116,8 +116,7 @@ def _known_items(events: Table, items: Table) -> None:
     catalogue = pd.MultiIndex.from_frame(items.frame[[ITEM_ID, SCENE]])
     unknown = catalogue.get_indexer(pd.MultiIndex.from_frame(events.frame[[ITEM_ID, SCENE]])) < 0
     if unknown.any():
-        at = int(np.argmax(unknown))
-        item, scene = events.frame[ITEM_ID].iloc[at], events.frame[SCENE].iloc[at]
+        item, scene = (events.frame[column].iloc[int(np.argmax(unknown))] for column in (ITEM_ID, SCENE))
         elsewhere = items.frame.loc[items.frame[ITEM_ID] == item, SCENE].tolist()
         hint = f" (it is in scene {elsewhere[0]!r})" if elsewhere else ""
-        events.refuse(at, ITEM_ID, f"item {item!r} of scene {scene!r} is not in {items.path.name}{hint}", "add it there, correct the row, or leave the row out")
+        events.refuse(unknown, ITEM_ID, lambda at: f"item {item!r} of scene {scene!r} is not in {items.path.name}{hint}", "add it there, correct the row, or leave the row out")
