@@ -17,11 +17,12 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from recsys_lib.data.log import ITEM, NAME, SCENE, USER, InteractionLog
-from recsys_lib.data.splits import Split, tie_order
+from recsys_lib.data.splits import KINDS, Split, tie_order
 from recsys_lib.errors import BadData
 from recsys_lib.metrics import matched_auc, ndcg, rank_of, recall, top_k
 
 METRICS = ("ndcg10", "recall10", "recall100", "pm_auc")
+SLICES = ("all", "known", "new")
 DRAWS = 2_000
 
 
@@ -46,8 +47,10 @@ class Judgement:
     uncompared: int
 
     def summary(self, metrics: Sequence[str] = METRICS, intervals: bool = True) -> pd.DataFrame:
-        """Mean of the scenes' means by person kind and item slice, with n and 95 % intervals (``…_low``, ``…_high``)."""
+        """Mean of the scenes' means by person kind and item slice, with n and 95 % intervals (``…_low``, ``…_high``). Raises BadData for an unknown metric."""
         rows = {}
+        for metric in metrics:
+            _has(self, metric)
         for key, part in self.pairs.groupby(["person", "item"], sort=False):
             row = {"n": len(part)}
             for metric in metrics:
@@ -58,15 +61,20 @@ class Judgement:
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["person", "item"]).sort_index()
 
     def by_scene(self, metric: str = "ndcg10") -> pd.DataFrame:
-        """Means of one metric by (person kind, item slice) and scene code."""
+        """Means of one metric by (person kind, item slice) and scene code. Raises BadData for an unknown metric."""
+        _has(self, metric)
         return self.pairs.pivot_table(index=["person", "item"], columns="scene", values=metric)
 
     def slice(self, person: str, item: str) -> pd.DataFrame:
-        """The rows of one person kind and one item slice."""
+        """The rows of one person kind and one item slice. Raises BadData for a word that is neither."""
+        for what, word, known in (("person kind", person, dict.fromkeys((*KINDS, *self.pairs.person.unique()))), ("item slice", item, dict.fromkeys((*SLICES, *self.pairs.item.unique())))):
+            if word not in known:
+                raise BadData(f"there is no {what} {word!r}; there are {', '.join(known)}.")
         return self.pairs[(self.pairs.person == person) & (self.pairs.item == item)]
 
     def value(self, metric: str = "ndcg10", person: str = "known", item: str = "known") -> float:
-        """One figure: the mean of the scenes' means in one slice."""
+        """One figure: the mean of the scenes' means in one slice; nan where this split has no such pair. Raises BadData for an unknown metric or slice."""
+        _has(self, metric)
         return scene_mean(self.slice(person, item), metric)
 
 
@@ -192,6 +200,13 @@ def consistency(judgement: Judgement, split: Split, vectors: np.ndarray) -> floa
     return float(np.mean(values)) if values else float("nan")
 
 
+def _has(judgement: Judgement, metric: str) -> None:
+    """Raise BadData unless the judgement has this metric."""
+    known = [column for column in judgement.pairs if column not in ("user", "scene", "person", "item", "positives")]
+    if metric not in known:
+        raise BadData(f"{judgement.name} has no metric {metric!r}; it has {', '.join(known)}.")
+
+
 def scene_mean(pairs: pd.DataFrame, metric: str) -> float:
     """Average over pairs within a scene, then the unweighted mean of the scenes."""
     return float(pairs.groupby("scene")[metric].mean().mean())
@@ -242,8 +257,9 @@ def compare(a: Judgement, b: Judgement, metric: str = "ndcg10", person: str = "k
     """Paired difference a - b in one slice: ``difference``, its 95 % interval ``low``, ``high`` (users redrawn, the same for both), ``relative``, ``n``.
 
     Raises:
-        BadData: the two were not asked the same pairs.
+        BadData: the two were not asked the same pairs; an unknown metric or slice, or one without a pair.
     """
+    _has(a, metric), _has(b, metric)
     x, y = (j.slice(person, item).reset_index(drop=True) for j in (a, b))
     if not x[["user", "scene"]].equals(y[["user", "scene"]]):
         raise BadData(f"{a.name} and {b.name} were judged on different pairs; judge both on one split.")
@@ -256,9 +272,16 @@ def compare(a: Judgement, b: Judgement, metric: str = "ndcg10", person: str = "k
 
 
 def scoreboard(judgements: Sequence[Judgement], metric: str = "ndcg10", slices: Sequence[tuple[str, str]] = (("known", "known"), ("known", "new"), ("withheld", "all"))) -> pd.DataFrame:
-    """One row a system: mean, interval (``low``, ``high``) and ``n`` (pairs) of a metric in each slice, best in the first slice on top."""
+    """One row a system: mean, interval (``low``, ``high``) and ``n`` (pairs) of a metric in each slice, best in the first slice on top.
+
+    Raises:
+        BadData: nothing to compare, two systems of one name, an unknown metric or slice.
+    """
+    if not len(judgements) or not len(slices):
+        raise BadData(f"there are {len(judgements)} judgements and {len(slices)} slices; a scoreboard needs one of each at least.")
     rows = {}
     for j in judgements:
+        _has(j, metric)
         row: dict[tuple[str, str], float] = {}
         for person, item in slices:
             part = j.slice(person, item)

@@ -15,7 +15,7 @@ from recsys_lib.batches import clean_texts
 from recsys_lib.data import build_log, held_out_scene, leave_one_out, load, load_tidy, source_split, sources, temporal_split
 from recsys_lib.data.log import TIME, UNDATED, USER
 from recsys_lib.errors import BadData, SourceUnreachable
-from recsys_lib.evaluation import judge, over_seeds, scoreboard
+from recsys_lib.evaluation import compare, judge, over_seeds, scoreboard
 from recsys_lib.generator import TextCache
 from recsys_lib.gguf import read_gguf
 from recsys_lib.models import saving
@@ -91,6 +91,22 @@ def test_tables_of_judgements_mix_nothing_up(split):
         over_seeds([])
     with pytest.raises(BadData, match="asks nothing"):
         judge(models[0], asked(split, np.zeros(len(split.pairs), bool)))
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda j: j.value(person="knwon"), "no person kind 'knwon'; there are known, withheld, arrival, stranger"),
+        (lambda j: j.slice("known", "old"), "no item slice 'old'; there are all, known, new"),
+        (lambda j: j.value("ndcg@10"), "it has ndcg10, recall10, recall100, pm_auc"),
+        (lambda j: j.summary(["x"]), "no metric 'x'"), (lambda j: j.by_scene("x"), "no metric 'x'"), (lambda j: compare(j, j, metric="ndcg"), "no metric 'ndcg'"),
+        (lambda j: scoreboard([j], "ndcg"), "no metric 'ndcg'"), (lambda j: scoreboard([]), "0 judgements"), (lambda j: scoreboard([j], slices=[]), "0 slices"),
+    ],
+)  # fmt: skip
+def test_a_judgement_names_what_it_has(split, ask, said):
+    judged = judge(Popularity(30).fit(split.train, split.until), asked(split, np.arange(len(split.pairs)) < 20))
+    with pytest.raises(BadData, match=said):
+        ask(judged)
 
 
 class Fixed:
