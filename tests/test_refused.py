@@ -14,7 +14,7 @@ from recsys_lib import ann
 from recsys_lib.batches import clean_texts
 from recsys_lib.data import build_log, held_out_scene, leave_one_out, load, load_tidy, source_split, sources, temporal_split
 from recsys_lib.data.log import TIME, UNDATED, USER
-from recsys_lib.errors import BadData, SourceUnreachable
+from recsys_lib.errors import BadData, RecsysError, SourceUnreachable
 from recsys_lib.evaluation import compare, judge, over_seeds, scoreboard
 from recsys_lib.generator import TextCache
 from recsys_lib.gguf import read_gguf
@@ -199,7 +199,10 @@ def test_ease_says_when_the_matrix_is_singular_and_when_there_is_none(split):
     "make",
     [
         lambda v: SceneFusion(v, batch=0), lambda v: SceneFusion(v, half_lives=()), lambda v: SceneFusion(v, windows=()), lambda v: SceneFusion(v, negatives=0),
-        lambda v: SceneFusion(v, epochs=0), lambda v: SceneFusion(v, hide=2), lambda v: SceneFusion(v, lr=-1), lambda v: ItemKNN(neighbours=0), lambda v: ItemKNN(shrink=-1),
+        lambda v: SceneFusion(v, epochs=0), lambda v: SceneFusion(v, hide=2), lambda v: SceneFusion(v, lr=-1),
+        lambda v: SceneFusion(v, epochs=2.5), lambda v: SceneFusion(v, half_lives=5), lambda v: SceneFusion(v, negatives=10.5), lambda v: SceneFusion(v, lr="x"),
+        lambda v: SceneFusion(v, batch=1.5), lambda v: SceneFusion(v, seed=-3), lambda v: SceneFusion(v[0]), lambda v: SceneFusion(v, windows=("7",)), lambda v: SceneFusion(v, lr=np.nan),
+        lambda v: ItemKNN(neighbours=0), lambda v: ItemKNN(shrink=-1),
         lambda v: SASRec(dropout=1.0), lambda v: SASRec(dropout=-0.5), lambda v: PopularityPrior(windows=()), lambda v: PopularityPrior(cuts=0),
         lambda v: ann.Index().build(np.zeros(5)), lambda v: ann.Index().build(v).search(v[:1], 0),
         lambda v: calibrate(np.ones(3), np.eye(3), np.ones(3) / 3, smooth=0), lambda v: mmr([-np.inf, 1, 2], np.eye(3)),
@@ -338,3 +341,35 @@ def test_a_model_that_was_not_fitted_is_named(split):
 
     with pytest.raises(AttributeError, match="nothing"):
         judge(Broken(), split)
+
+
+def test_a_model_that_may_learn_from_nothing_says_so(split, vectors):
+    with pytest.raises(BadData, match="no events before T, so there is nothing to learn from"):
+        SceneFusion(vectors, **SMALL).fit(split.log, int(split.log.events[TIME].min()))
+
+
+def test_a_folder_that_cannot_be_is_said_in_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name, said in (("file", "is a file, not a folder"), ("file/below", "file is a file, not a folder"), ("link", "is a link to nowhere")):
+        with pytest.raises(RecsysError, match=said):
+            sources.writing(tmp_path / name / "x", lambda part: part.write_text("x"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="a system without /proc")
+def test_a_folder_where_none_can_be_made_is_said_in_a_sentence():
+    with pytest.raises(RecsysError, match="/proc cannot be written"):
+        sources.writing(sources.Path("/proc/x/y"), lambda part: part.write_text("x"))
+
+
+def test_a_person_is_found_by_key_or_by_number(split):
+    log = split.log
+    keys = log.users["user_id"]
+    assert log.user_code(keys[7]) == 7 and build_log(EVENTS.assign(user_id=[30, 30, 4]), ITEMS, SCENES).user_code(30) == 1
+    with pytest.raises(BadData, match=f"no person 'U{keys[7][1:]}' in .*such as .*{keys[7]}"):
+        log.user_code("U" + keys[7][1:])
+    nameless = build_log(EVENTS, ITEMS, SCENES, keep_user_ids=False)
+    assert nameless.user_code("1") == nameless.user_code(1) == 1
+    for nobody in ("2", -1, "a"):
+        with pytest.raises(BadData, match="a number below 2"):
+            nameless.user_code(nobody)

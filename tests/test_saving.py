@@ -1,6 +1,7 @@
 """A saved system: the same scores after loading, and a clear sentence for whatever does not fit."""
 
 import json
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -106,3 +107,18 @@ def test_other_items_are_refused(split, saved):
 def test_what_is_not_fitted_is_not_saved(vectors, tmp_path):
     with pytest.raises(BadData, match="call fit first"):
         SceneFusion(vectors).save(tmp_path)
+
+
+def test_texts_that_changed_are_noticed_and_an_older_system_is_not_asked(split, saved):
+    items = split.train.items.copy()
+    items.loc[3, "title"] = "another title"
+    items["categories"] = [["a"]] * len(items)
+    with pytest.warns(UserWarning, match="have another title and categories than when") as said:
+        SceneFusion.load(saved, replace(split.train, items=items))
+    assert len(said) == 1
+    facts = json.loads((saved / "system.json").read_text())
+    assert set(facts.pop("texts")) == {"title", "description"}
+    (saved / "system.json").write_text(json.dumps(facts))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SceneFusion.load(saved, replace(split.train, items=items))

@@ -8,6 +8,7 @@ So the items of one scene are consecutive codes, and ``scene_items(s)`` is a pla
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +24,7 @@ NAME = "name"
 TIME_KINDS = ("second", "day", "order", "none")
 UNDATED = np.iinfo(np.int64).min
 DAY = 86_400
+MOST_NEAR = 20_000  # keys that are looked through for one like a wrong one, a moment's work
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +84,17 @@ class InteractionLog:
         if isinstance(scene, (int, np.integer)) and 0 <= scene < len(names):
             return int(scene)
         raise BadData(f"{self.name} has no scene {scene!r}; its scenes are {', '.join(names)}.")
+
+    def user_code(self, key: int | str) -> int:
+        """Code of a person given by the key of the users table, or by number in a log that has dropped the keys. Raises BadData for nobody of this log."""
+        key, keys = str(key), self.users[USER_ID].astype(str) if USER_ID in self.users else None
+        if keys is not None and (keys == key).any():
+            return int(np.argmax(keys == key))
+        if keys is None and key.isdecimal() and int(key) < self.n_users:
+            return int(key)
+        near = get_close_matches(key, keys.iloc[:MOST_NEAR]) or keys.iloc[:1].tolist() if keys is not None else []
+        known = f"a {USER_ID} of the tables, such as {', '.join(near)}" if keys is not None else f"a number below {self.n_users}"
+        raise BadData(f"there is no person {key!r} in {self.name}; give {known}.")
 
     def user_codes(self, users: np.ndarray) -> np.ndarray:
         """The given user codes as int64. Raises BadData for one that this log does not have, and for what is no code."""

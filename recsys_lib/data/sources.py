@@ -208,8 +208,10 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as problem:
         if problem.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RecsysError(f"the disk is full while writing {path}; free some space, or {elsewhere} on another disk.") from problem
-        if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise RecsysError(f"{path.parent} cannot be written ({problem.strerror}); {elsewhere} of your own.") from problem
+        if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST) or (problem.errno == errno.ENOENT and not path.parent.is_dir()):
+            there = next((place for place in (path.parent, *path.parent.parents) if os.path.lexists(place)), path.parent)
+            wrong = f"cannot be written ({problem.strerror})" if there.is_dir() else "is a link to nowhere" if there.is_symlink() else "is a file, not a folder"
+            raise RecsysError(f"{there} {wrong}; {elsewhere} of your own.") from problem
         raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import warnings
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -15,11 +16,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
-from recsys_lib.data.log import ITEM, ITEM_ID, NAME, SCENE, TIME, TITLE, USER, InteractionLog
+from recsys_lib.data.log import CATEGORIES, DESCRIPTION, ITEM, ITEM_ID, NAME, SCENE, TIME, TITLE, USER, InteractionLog
 from recsys_lib.data.sources import writing
 from recsys_lib.errors import BadData
+from recsys_lib.language import item_texts
 
 FORMAT = 1
+TEXTS = (TITLE, CATEGORIES, DESCRIPTION)
 ARRAYS = ("vectors", "descriptions")  # arguments that are arrays; they go with the tensors
 
 
@@ -28,6 +31,11 @@ def fingerprint(log: InteractionLog) -> str:
     keys = log.items[ITEM_ID if ITEM_ID in log.items else TITLE].astype(str)
     lines = "\n".join(f"{scene}\t{key}" for scene, key in zip(log.items[SCENE], keys, strict=True))
     return blake2b("\n".join([*log.scenes[NAME], lines]).encode(), digest_size=16).hexdigest()
+
+
+def texts_of(log: InteractionLog) -> dict[str, str]:
+    """One word for each text column of the item table: what a language model may have read there."""
+    return {name: blake2b("\0".join(item_texts(log, [name])).encode("utf-8", "replace"), digest_size=8).hexdigest() for name in TEXTS if name in log.items}
 
 
 def digest_of(array: np.ndarray) -> str:
@@ -69,6 +77,7 @@ def save(model: Any, folder: str | Path) -> Path:
     facts = {
         "format": FORMAT, "system": type(model).__name__, "options": options(model),
         "until": model.until, "log": model.log.name, "scenes": model.log.scenes[NAME].tolist(), "items": model.log.n_items, "item table": fingerprint(model.log),
+        "texts": texts_of(model.log),
         "weights": f"weights-{digest[:12]}.safetensors", "digest": digest, "epochs": model.log_,
     }  # fmt: skip
     text, before = json.dumps(facts, indent=1, ensure_ascii=False), _weights_of(folder)
@@ -91,6 +100,9 @@ def read(folder: str | Path, log: InteractionLog, system: str) -> tuple[dict[str
 
     Raises:
         BadData: no system there, another version or kind, other items, or a damaged file.
+
+    Warns:
+        The same items have other texts than when the system was saved.
     """
     path = Path(folder) / "system.json"
     if not path.is_file():
@@ -118,6 +130,10 @@ def read(folder: str | Path, log: InteractionLog, system: str) -> tuple[dict[str
         content = weights.read_bytes()
         if blake2b(content, digest_size=16).hexdigest() != digest:
             raise ValueError("its content does not match system.json")
-        return facts, read_tensors(content)
+        tensors = read_tensors(content)
     except (OSError, ValueError, SafetensorError) as error:
         raise BadData(f"{weights} is missing or damaged ({error}); {again}.") from error
+    then, now = facts.get("texts"), texts_of(log)
+    if changed := [name for name in TEXTS if then is not None and then.get(name) != now.get(name)]:  # a system saved by an older library knows of no texts
+        warnings.warn(f"the items of {log.name} have another {' and '.join(changed)} than when the system in {folder} was saved, and it goes by what it read then; fit it anew to read them.", stacklevel=3)
+    return facts, tensors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,17 @@ class SceneFusion:
             raise BadData(f"gates is {gates!r}; use 'pair', 'text' or 'mean'.")
         if (gates == "text") != (descriptions is not None):
             raise BadData("gates='text' needs the vectors of the scenes' descriptions, and only it.")
-        if not len(half_lives) or not len(windows) or min(*windows, step, cuts, epochs, lr, batch, negatives) <= 0 or not (0 <= id_drop <= 1 and 0 <= hide <= 1):
-            raise BadData("half_lives and windows need one entry at least; windows, step, cuts, epochs, lr, batch and negatives are positive, id_drop and hide shares.")
+        if np.ndim(vectors) != 2:
+            raise BadData(f"vectors have shape {np.shape(vectors)}; give one row an item, [n_items, d].")
+        for name, days in (("half_lives", half_lives), ("windows", windows)):
+            if not np.iterable(days) or not len(days) or not all((day is None and name == "half_lives") or _number(day) and day > 0 for day in days):
+                raise BadData(f"{name} is {days!r}; give a tuple of positive numbers of days, one at least{', None for all time' if name == 'half_lives' else ''}.")
+        for name, value, least in (("cuts", cuts, 1), ("epochs", epochs, 1), ("batch", batch, 1), ("negatives", negatives, 1), ("seed", seed, 0)):
+            if not isinstance(value, Integral) or value < least:
+                raise BadData(f"{name} is {value!r}; give a whole number, {least} or more.")
+        for name, value, fits in (("step", step, "above 0"), ("lr", lr, "above 0"), ("weight_decay", weight_decay, "0 or more"), ("id_drop", id_drop, "from 0 to 1"), ("hide", hide, "from 0 to 1")):
+            if not _number(value) or value < 0 or (fits == "above 0" and value == 0) or (fits == "from 0 to 1" and value > 1):
+                raise BadData(f"{name} is {value!r}; give a number {fits}.")
         self.vectors, self.kind, self.descriptions, self.half_lives = np.asarray(vectors, np.float32), gates, descriptions, tuple(half_lives)
         self.ids, self.id_drop, self.hide = ids, id_drop, hide
         self.tower, self.windows, self.step, self.cuts = tower, tuple(windows), step, cuts
@@ -118,6 +128,8 @@ class SceneFusion:
         moments = self.until - (1 + np.arange(self.cuts)) * int(self.step * DAY)
         which = np.ceil((self.until - time) / (self.step * DAY)).astype(int) - 1  # the moment an event follows
         asked = np.flatnonzero(which < self.cuts)
+        if not len(time):
+            raise BadData(f"{log.name} has no events before T, so there is nothing to learn from; choose a later T, or a log whose events are spread over time.")
         if not len(asked):
             raise BadData(f"{log.name} has no events in the {self.cuts * self.step:g} days before T; raise cuts or step.")
         states = [self._state(time, item, m) for m in moments]
@@ -255,6 +267,11 @@ class SceneFusion:
         with torch.inference_mode():
             person = self.net.person(torch.from_numpy(self.past(history).at(users, None)).to(self.device), scene)
             return (person @ self._things[here].T + self.net.prior(self._features[here], self._known[here], scene)).cpu().numpy()
+
+
+def _number(value: object) -> bool:
+    """Whether a value is a finite number."""
+    return isinstance(value, Real) and bool(np.isfinite(value))
 
 
 def describe_scenes(log: InteractionLog) -> list[str]:
