@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from zlib import crc32
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 from recsys_lib import __main__ as commands
+from recsys_lib.data import load
 from recsys_lib.errors import BadData
 
 WORDS = {"shop": ["tea", "whisk", "kettle", "apron", "oats", "spoon"], "film": ["rain", "noir", "harbour", "storm", "desert", "train"]}
@@ -60,9 +62,19 @@ def test_a_system_fitted_on_own_tables_is_one_folder_and_recommends(saved, table
         lines = capsys.readouterr().out.splitlines()
         seen = set(pd.read_csv(tables / "interactions.csv").query("user_id == 'p7' and scene == 'film'")["item_id"])
         titles = pd.read_csv(tables / "items.csv").set_index("title")["item_id"]
-        shown = [line.split(". ", 1)[1] for line in lines if line[:1].isdigit()]
-        assert len(shown) == len(set(shown)) == 5 and all(titles[t].startswith("film") and titles[t] not in seen for t in shown)
+        shown = [line.split(". ", 1)[1].split(" (item_id ") for line in lines if line[:1].isdigit()]
+        assert len(shown) == len({t for t, _ in shown}) == 5 and all(key == titles[t] + ")" and key.startswith("film") and titles[t] not in seen for t, key in shown)
         assert sum(line.startswith("  before: ") for line in lines) == 5
+
+
+def test_the_list_is_written_as_a_table(saved, tables, tmp_path, capsys):
+    file = tmp_path / "new folder" / "list.csv"
+    run("recommend", "--data", tables, "--system", saved, "--scene", "film", "--user", "p7", "-k", 100, "--csv", file)
+    table, said = pd.read_csv(file), capsys.readouterr().out
+    assert list(table) == ["user_id", "scene", "place", "item_id", "title", "score"] and table.place.tolist() == list(range(1, len(table) + 1))
+    assert (table.score.diff()[1:] <= 0).all() and np.isfinite(table.score).all() and set(table.user_id) == {"p7"} and set(table.scene) == {"film"}
+    assert [line.split("item_id ")[1].rstrip(")") for line in said.splitlines() if line[:1].isdigit()] == table.item_id.tolist()
+    assert [path.name for path in file.parent.iterdir()] == ["list.csv"]
 
 
 def test_the_command_that_fit_prints_can_be_typed(reader, tables, tmp_path, capsys):
@@ -93,7 +105,51 @@ def test_evaluate_prints_a_table_for_each_metric(reader, tables, capsys, weight)
     run("evaluate", "--data", tables, "--epochs", 1, "--weight", weight)
     said = capsys.readouterr().out
     assert "NDCG@10, frozen at T" in said and "Recall@10, frozen at T" in said and "Recall@100" not in said
-    assert said.count("popularity, 30 days ") == 2 and said.count("\nscene fusion + item-kNN ") == (2 if weight else 0) and "nan" not in said.split("NDCG@10")[1].split("\n")[4]
+    assert said.count("popularity, 30 days ") == said.count("popularity, all time ") == said.count("text-kNN, untrained ") == 2 and "Nothing was tuned" in said
+    assert said.count("\nscene fusion + item-kNN ") == said.count("\nprior + item-kNN ") == (2 if weight else 0) and "nan" not in said.split("NDCG@10")[1].split("\n")[4]
+
+
+def test_evaluate_holds_a_scene_out_as_on_its_opening_day(reader, tables, capsys):
+    run("evaluate", "--data", tables, "--epochs", 1, "--hold-out", "film")
+    said = capsys.readouterr().out
+    assert "NDCG@10, held-out scene: film" in said and "arrival × all" in said and "events before T outside film" in said
+    for scene, words in (("garden", "its scenes are shop, film"), ("fitness", "no event in fitness after T")):
+        with pytest.raises(BadData, match=words):
+            run("evaluate", *(("--data", tables) if scene == "garden" else ("--data", "sceneworld", "--preset", "tiny")), "--hold-out", scene)
+
+
+def test_evaluate_says_what_a_small_table_cannot_tell(reader, tables, tmp_path, capsys):
+    items, events = (pd.read_csv(tables / f"{name}.csv") for name in ("items", "interactions"))
+    few = items.groupby("scene").head(10)
+    few.to_csv(tmp_path / "items.csv", index=False)
+    events[events.item_id.isin(few.item_id)].head(60).to_csv(tmp_path / "interactions.csv", index=False)
+    run("evaluate", "--data", tmp_path, "--epochs", 1)
+    said = capsys.readouterr().out
+    assert "\nRecall@10, " not in said and "Recall@10 is left out: the smallest scene has 10 items" in said and "Fewer than 30 pairs: " in said
+
+
+def test_nothing_before_t_is_said(tables, tmp_path):
+    (tmp_path / "items.csv").write_bytes((tables / "items.csv").read_bytes())
+    (tmp_path / "interactions.csv").write_text("user_id,item_id,scene,timestamp\na,shop-0,shop,0\nb,shop-1,shop,1\n")
+    with pytest.raises(BadData, match="has no events before T, four fifths into its 2 events"):
+        run("evaluate", "--data", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["order", "none"])
+def test_data_without_a_calendar_is_refused_before_its_texts_are_read(monkeypatch, tmp_path, kind):
+    log = replace(load("sceneworld", preset="tiny"), time_kind=kind)
+    monkeypatch.setattr(commands, "load", lambda name: log)
+    monkeypatch.setattr(commands, "read_items", lambda *_, **__: pytest.fail("the texts were read"))
+    for command in (("evaluate",), ("fit", "--system", tmp_path)):
+        with pytest.raises(BadData, match=f"time of kind '{kind}', and {command[0]} needs moments"):
+            run(*command, "--data", "lastfm")
+
+
+def test_the_description_is_read_too(monkeypatch, tables, tmp_path):
+    asked = []
+    monkeypatch.setattr(commands, "read_items", lambda log, **options: asked.append(options["fields"]) or vectors_of_words(log))
+    run("fit", "--data", tables, "--system", tmp_path, "--epochs", 1)
+    assert asked == [("title", "categories", "description")]
 
 
 def test_sceneworld_tiny_from_end_to_end(reader, tmp_path, capsys):
@@ -118,6 +174,11 @@ def test_what_is_wrong_is_said_in_one_sentence(saved, tables, tmp_path):
         "there is no folder": ("fit", "--data", tmp_path / "gone", "--system", saved),
         "no data set is called 'gone'": ("fit", "--data", "gone", "--system", saved),
         "--preset belongs to sceneworld": ("fit", "--data", tables, "--preset", "tiny", "--system", saved),
+        "--weight is -1": ("evaluate", "--data", "nowhere", "--weight", -1),
+        "--weight is nan": (*use, "--scene", "film", "--user", "p1", "--weight", "nan"),
+        "--weight is inf": (*use, "--scene", "film", "--user", "p1", "--weight", "inf"),
+        "--seed is -3": ("fit", "--data", "nowhere", "--system", tmp_path, "--seed", -3),
+        "is a folder; name a file": (*use, "--scene", "film", "--user", "p1", "--csv", tmp_path),
         "--epochs is 0": ("evaluate", "--data", tables, "--epochs", 0),
         "no preset 'huge'": ("evaluate", "--data", "sceneworld", "--preset", "huge"),
     }
@@ -133,7 +194,7 @@ def test_help_teaches(command, capsys):
         run(*([command] if command else []), "--help")
     said = capsys.readouterr().out
     assert left.value.code == 0
-    for words in {"": ("interactions", "item_id", "R = f(P, I, S, L)"), "fit": ("system.json", "--epochs"), "evaluate": ("withheld", "before T"), "recommend": ("--scene", "new people")}[command]:
+    for words in {"": ("interactions", "item_id", "R = f(P, I, S, L)"), "fit": ("system.json", "--epochs", "title, categories and description"), "evaluate": ("withheld", "before T", "--hold-out", "opening day"), "recommend": ("--scene", "new people")}[command]:
         assert words in " ".join(said.split()), words
 
 
