@@ -170,7 +170,7 @@ def evaluate(args: argparse.Namespace, log: InteractionLog) -> None:
     few = [f"{person} × {item} ({n})" for person, item in slices if (n := len(judged[0].slice(person, item))) < FEW]
     if few:
         print(f"\nFewer than {FEW} pairs: {', '.join(few)}; their intervals say little.")
-    print("\nNothing was tuned: each row has the settings it comes with, and may do better with others (choose them on temporal_split(log).validation() in Python).")
+    print("\nNothing was tuned: each row has the settings it comes with, and may do better with others (in Python, choose them on the split's validation()).")
 
 
 def suggest(args: argparse.Namespace, log: InteractionLog) -> None:
