@@ -113,7 +113,7 @@ def test_texts_that_changed_are_noticed_and_an_older_system_is_not_asked(split, 
     items = split.train.items.copy()
     items.loc[3, "title"] = "another title"
     items["categories"] = [["a"]] * len(items)
-    with pytest.warns(UserWarning, match="have another title and categories than when") as said:
+    with pytest.warns(UserWarning, match="differ in title and categories from those") as said:
         SceneFusion.load(saved, replace(split.train, items=items))
     assert len(said) == 1
     facts = json.loads((saved / "system.json").read_text())
