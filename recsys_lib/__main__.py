@@ -59,8 +59,8 @@ active in the scene before T (known) or whose events there were hidden for the t
 
 With --hold-out SCENE it is that scene's opening day: none of its events is learned from, its items are known by their texts alone, and all who did
 something there after T are asked, arrivals (with a past elsewhere) and strangers (without).""",
-    "recommend": """The best items of one scene for one person whom the tables know, after what they did last, with their item_id. What they have already is left out. The tables may have
-grown since `fit`: newer events and new people count at once, without training again. New items need a new `fit`.""",
+    "recommend": """The best items of one scene for one person whom the tables know, after what they did last, with their item_id. What they have already is left out. The
+tables may have grown since `fit`: newer events and new people count at once, without training again. New items need a new `fit`.""",
 }
 
 
@@ -148,7 +148,10 @@ def evaluate(args: argparse.Namespace, log: InteractionLog) -> None:
     split = held_out_scene(log, args.hold_out) if args.hold_out is not None else temporal_split(log)
     elsewhere = f" outside {args.hold_out}" if args.hold_out is not None else ""
     if split.train.events.empty:
-        raise BadData(f"{log.name} has no events before T{elsewhere}, four fifths into its {len(log.events)} events, so there is nothing to learn from; give tables with more events at different times.")
+        raise BadData(
+            f"{log.name} has no events before T{elsewhere}, four fifths into its {len(log.events)} events, so there is nothing to learn from; "
+            "give tables with more events at different times."
+        )
     if split.pairs.empty:
         raise BadData(f"{log.name} has no event in {args.hold_out} after T, so there is nobody to ask; hold out another scene.")
     print(f"training: {len(split.train.events):,} events before T{elsewhere}; questions: {len(split.pairs):,} (person, scene), {split.pairs['kind'].value_counts().to_dict()}")

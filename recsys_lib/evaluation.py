@@ -67,9 +67,9 @@ class Judgement:
 
     def slice(self, person: str, item: str) -> pd.DataFrame:
         """The rows of one person kind and one item slice. Raises BadData for a word that is neither."""
-        for what, word, known in (("person kind", person, dict.fromkeys((*KINDS, *self.pairs.person.unique()))), ("item slice", item, dict.fromkeys((*SLICES, *self.pairs.item.unique())))):
-            if word not in known:
-                raise BadData(f"there is no {what} {word!r}; there are {', '.join(known)}.")
+        for what, word, usual, here in (("person kind", person, KINDS, self.pairs.person), ("item slice", item, SLICES, self.pairs.item)):
+            if word not in usual and word not in (own := here.unique()):
+                raise BadData(f"there is no {what} {word!r}; there are {', '.join(dict.fromkeys((*usual, *own)))}.")
         return self.pairs[(self.pairs.person == person) & (self.pairs.item == item)]
 
     def value(self, metric: str = "ndcg10", person: str = "known", item: str = "known") -> float:

@@ -135,5 +135,8 @@ def read(folder: str | Path, log: InteractionLog, system: str) -> tuple[dict[str
         raise BadData(f"{weights} is missing or damaged ({error}); {again}.") from error
     then, now = facts.get("texts"), texts_of(log)
     if changed := [name for name in TEXTS if then is not None and then.get(name) != now.get(name)]:  # a system saved by an older library knows of no texts
-        warnings.warn(f"the items of {log.name} differ in {' and '.join(changed)} from those that the system in {folder} was saved with, and it goes by what it read then; fit it anew to read them.", stacklevel=3)
+        warnings.warn(
+            f"the items of {log.name} differ in {' and '.join(changed)} from those that the system in {folder} was saved with, "
+            "and it goes by what it read then; fit it anew to read them.", stacklevel=3
+        )  # fmt: skip
     return facts, tensors

@@ -97,7 +97,8 @@ class SceneFusion:
         for name, value, least in (("cuts", cuts, 1), ("epochs", epochs, 1), ("batch", batch, 1), ("negatives", negatives, 1), ("seed", seed, 0)):
             if not isinstance(value, Integral) or value < least:
                 raise BadData(f"{name} is {value!r}; give a whole number, {least} or more.")
-        for name, value, fits in (("step", step, "above 0"), ("lr", lr, "above 0"), ("weight_decay", weight_decay, "0 or more"), ("id_drop", id_drop, "from 0 to 1"), ("hide", hide, "from 0 to 1")):
+        for name, value in (("step", step), ("lr", lr), ("weight_decay", weight_decay), ("id_drop", id_drop), ("hide", hide)):
+            fits = {"step": "above 0", "lr": "above 0", "weight_decay": "0 or more"}.get(name, "from 0 to 1")
             if not _number(value) or value < 0 or (fits == "above 0" and value == 0) or (fits == "from 0 to 1" and value > 1):
                 raise BadData(f"{name} is {value!r}; give a number {fits}.")
         self.vectors, self.kind, self.descriptions, self.half_lives = np.asarray(vectors, np.float32), gates, descriptions, tuple(half_lives)
