@@ -178,7 +178,7 @@ def _worlds(draw):
         for scene in scenes
         for item in draw(st.lists(KEY, min_size=2, max_size=5, unique=True))
     ]  # fmt: skip
-    pick = st.tuples(KEY, st.integers(0, len(items) - 1), st.integers(10**7, 2**33))
+    pick = st.tuples(KEY, st.integers(0, len(items) - 1), st.integers(10**8, 2**33))
     rows = [(user, *items[at][:2], time) for user, at, time in draw(st.lists(pick, min_size=1, max_size=20))]
     return pd.DataFrame(items, columns=["item_id", "scene", "title"]), pd.DataFrame(rows, columns=["user_id", "item_id", "scene", "timestamp"])
 
