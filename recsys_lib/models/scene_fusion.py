@@ -23,7 +23,7 @@ from recsys_lib.training import train
 
 
 class Net(nn.Module):
-    """The learned part: gates S, item-attribute weights A, the readers of item vectors, and the prior's weights."""
+    """The learned part: gates S, item-attribute weights A, the reader of item vectors, and the prior's weights. Without ``ids`` only the product of A and ``read`` counts."""
 
     def __init__(self, gates: nn.Module, scenes: int, dim: int, windows: int, n_items: int, ids: bool, tower: nn.Module | None = None) -> None:
         super().__init__()
