@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 
 from recsys_lib.data import InteractionLog, held_out_scene, load, load_tidy, temporal_split
-from recsys_lib.data.log import CATEGORIES, DESCRIPTION, ITEM_ID, NAME, SCENE, TITLE, USER, USER_ID
+from recsys_lib.data.log import ITEM_ID, NAME, SCENE, TEXTS, TITLE, USER, USER_ID
 from recsys_lib.data.sources import explained, writing
 from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.evaluation import judge, scoreboard
@@ -46,7 +46,6 @@ from recsys_lib.models.textknn import TextKNN
 from recsys_lib.recommend import as_text, recommend
 
 DATA = "a data set of the book (sceneworld, amazon-fkb, movielens-1m, …) or a folder with your own two tables, interactions and items"
-READ = (TITLE, CATEGORIES, DESCRIPTION)  # the columns of the items that the language model reads
 FEW = 30  # pairs; from fewer, an interval says little
 ABOUT = {
     "fit": """Read the items' texts (title, categories and description; once, the vectors stay in the cache), train scene fusion on all events, and save it into one folder:
@@ -127,7 +126,7 @@ def check_options(args: argparse.Namespace) -> None:
 
 def system(log: InteractionLog, epochs: int, seed: int) -> SceneFusion:
     """Scene fusion over whitened text vectors; not fitted yet."""
-    return SceneFusion(read_items(log, fields=READ, strength=1.0), epochs=epochs, seed=seed)
+    return SceneFusion(read_items(log, fields=TEXTS, strength=1.0), epochs=epochs, seed=seed)
 
 
 def fit(args: argparse.Namespace, log: InteractionLog) -> None:
@@ -157,7 +156,7 @@ def evaluate(args: argparse.Namespace, log: InteractionLog) -> None:
     print(f"training: {len(split.train.events):,} events before T{elsewhere}; questions: {len(split.pairs):,} (person, scene), {split.pairs['kind'].value_counts().to_dict()}")
     fusion = system(log, args.epochs, args.seed).fit(split.train, split.until, show_progress=True)
     models = {f"popularity, {f'{days} days' if days else 'all time'}": Popularity(days).fit(split.train, split.until) for days in (30, None)}
-    models |= {"text-kNN, untrained": TextKNN(read_items(log, fields=READ), center="scene").fit(split.train, split.until), "scene fusion": fusion}
+    models |= {"text-kNN, untrained": TextKNN(read_items(log, fields=TEXTS), center="scene").fit(split.train, split.until), "scene fusion": fusion}
     if args.weight:
         prior, knn = PopularityPrior().fit(split.train, split.until), ItemKNN(neighbours=200).fit(split.train, split.until)
         models |= {"prior + item-kNN": Mix(prior, knn, args.weight, 500), "scene fusion + item-kNN": Mix(fusion, knn, args.weight, 500)}

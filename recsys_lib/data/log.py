@@ -21,6 +21,7 @@ USER, ITEM, SCENE, TIME = "user", "item", "scene", "time"
 USER_ID, ITEM_ID, TIMESTAMP = "user_id", "item_id", "timestamp"  # names of raw keys, at the border
 TITLE, DESCRIPTION, CATEGORIES, RATING = "title", "description", "categories", "rating"
 NAME = "name"
+TEXTS = (TITLE, CATEGORIES, DESCRIPTION)  # columns of the items that a language model may read
 TIME_KINDS = ("second", "day", "order", "none")
 UNDATED = np.iinfo(np.int64).min
 DAY = 86_400

@@ -16,13 +16,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
-from recsys_lib.data.log import CATEGORIES, DESCRIPTION, ITEM, ITEM_ID, NAME, SCENE, TIME, TITLE, USER, InteractionLog
+from recsys_lib.data.log import ITEM, ITEM_ID, NAME, SCENE, TEXTS, TIME, TITLE, USER, InteractionLog
 from recsys_lib.data.sources import writing
 from recsys_lib.errors import BadData
 from recsys_lib.language import item_texts
 
 FORMAT = 1
-TEXTS = (TITLE, CATEGORIES, DESCRIPTION)
 ARRAYS = ("vectors", "descriptions")  # arguments that are arrays; they go with the tensors
 
 

@@ -21,6 +21,8 @@ from recsys_lib.profiles import Profiles
 from recsys_lib.scenes import MeanGate, PairGates, TextGates
 from recsys_lib.training import train
 
+RANGES: dict[str, Callable[[float], bool]] = {"above 0": lambda x: x > 0, "0 or more": lambda x: x >= 0, "from 0 to 1": lambda x: 0 <= x <= 1}
+
 
 class Net(nn.Module):
     """The learned part: gates S, item-attribute weights A, the reader of item vectors, and the prior's weights. Without ``ids`` only the product of A and ``read`` counts."""
@@ -97,10 +99,9 @@ class SceneFusion:
         for name, value, least in (("cuts", cuts, 1), ("epochs", epochs, 1), ("batch", batch, 1), ("negatives", negatives, 1), ("seed", seed, 0)):
             if not isinstance(value, Integral) or value < least:
                 raise BadData(f"{name} is {value!r}; give a whole number, {least} or more.")
-        for name, value in (("step", step), ("lr", lr), ("weight_decay", weight_decay), ("id_drop", id_drop), ("hide", hide)):
-            fits = {"step": "above 0", "lr": "above 0", "weight_decay": "0 or more"}.get(name, "from 0 to 1")
-            if not _number(value) or value < 0 or (fits == "above 0" and value == 0) or (fits == "from 0 to 1" and value > 1):
-                raise BadData(f"{name} is {value!r}; give a number {fits}.")
+        for name, value, range_ in (("step", step, "above 0"), ("lr", lr, "above 0"), ("weight_decay", weight_decay, "0 or more"), ("id_drop", id_drop, "from 0 to 1"), ("hide", hide, "from 0 to 1")):
+            if not _number(value) or not RANGES[range_](value):
+                raise BadData(f"{name} is {value!r}; give a number {range_}.")
         self.vectors, self.kind, self.descriptions, self.half_lives = np.asarray(vectors, np.float32), gates, descriptions, tuple(half_lives)
         self.ids, self.id_drop, self.hide = ids, id_drop, hide
         self.tower, self.windows, self.step, self.cuts = tower, tuple(windows), step, cuts
