@@ -9,6 +9,10 @@ class BadData(RecsysError, ValueError):
     """The user's table, file or argument is not usable as it is."""
 
 
+class NotFitted(BadData, AttributeError):
+    """A model is asked before it has learned."""
+
+
 class SourceUnreachable(RecsysError, OSError):
     """A file is in no cache and no mirror, and its home does not answer."""
 

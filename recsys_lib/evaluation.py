@@ -86,7 +86,7 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
         split: the questions. name: how tables call the system. block: pairs scored at once. progress: show a bar.
 
     Raises:
-        BadData: the split asks nothing; the model is not fitted; scores of a wrong shape, or not a number.
+        BadData: the split asks nothing; the model is not fitted (NotFitted); scores of a wrong shape, or not a number.
     """
     if split.pairs.empty:
         raise BadData(f"this split ({split.protocol}) asks nothing; it has no event after training.")
@@ -105,12 +105,7 @@ def judge(model: Any, split: Split, name: str | None = None, block: int = 256, p
         for start in range(0, len(asked), block):
             part = asked[start : start + block]
             began = time.perf_counter()
-            try:
-                scores = np.asarray(model.score(user[part], int(s)))
-            except AttributeError as error:
-                if hasattr(error.obj, "fit"):
-                    raise BadData(f"{type(error.obj).__name__} has no {error.name!r}: it was not fitted; call fit(split.train, split.until) first.") from error
-                raise
+            scores = np.asarray(model.score(user[part], int(s)))
             seconds += time.perf_counter() - began
             check_scores(scores, user[part], log, int(s))
             scores = as_float(np.take(scores, order, axis=1))

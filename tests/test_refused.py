@@ -14,11 +14,12 @@ from recsys_lib import ann
 from recsys_lib.batches import clean_texts
 from recsys_lib.data import build_log, held_out_scene, leave_one_out, load, load_tidy, source_split, sources, temporal_split
 from recsys_lib.data.log import TIME, UNDATED, USER
-from recsys_lib.errors import BadData, RecsysError, SourceUnreachable
+from recsys_lib.errors import BadData, NotFitted, RecsysError, SourceUnreachable
 from recsys_lib.evaluation import compare, judge, over_seeds, scoreboard
 from recsys_lib.generator import TextCache
 from recsys_lib.gguf import read_gguf
 from recsys_lib.models import saving
+from recsys_lib.models.bpr import BPRMF
 from recsys_lib.models.ease import EASE
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
@@ -26,6 +27,9 @@ from recsys_lib.models.popularity import Popularity, PopularityPrior
 from recsys_lib.models.profileknn import ProfileKNN
 from recsys_lib.models.sasrec import SASRec
 from recsys_lib.models.scene_fusion import SceneFusion
+from recsys_lib.models.scene_map import ByPast, SceneMap
+from recsys_lib.models.textknn import TextKNN
+from recsys_lib.models.transitions import TransitionCounts
 from recsys_lib.profiles import Profiles, features
 from recsys_lib.recommend import calibrate, mmr, recommend
 from recsys_lib.training import train
@@ -330,17 +334,13 @@ def test_a_feature_of_the_form_cannot_take_the_name_of_a_counted_one(split):
         features(replace(split.log, users=users))
 
 
-def test_a_model_that_was_not_fitted_is_named(split):
-    for model in (ItemKNN(), Mix(Popularity().fit(split.train, split.until), ItemKNN())):
-        with pytest.raises(BadData, match="ItemKNN has no 'log': it was not fitted"):
-            judge(model, split)
-
-    class Broken:
-        def score(self, users, scene):
-            return users.nothing
-
-    with pytest.raises(AttributeError, match="nothing"):
-        judge(Broken(), split)
+def test_a_model_that_was_not_fitted_is_named(split, vectors):
+    with pytest.raises(NotFitted, match="ItemKNN is not fitted.*call fit"):
+        judge(Mix(Popularity().fit(split.train, split.until), ItemKNN()), split)
+    for model in (BPRMF(), EASE(), ItemKNN(), Popularity(), PopularityPrior(), ProfileKNN(vectors, len), SASRec(), SceneFusion(vectors), SceneMap(vectors), ByPast(None, None), TextKNN(vectors), TransitionCounts()):
+        with pytest.raises(NotFitted, match=f"{type(model).__name__} is not fitted"):
+            model.score(np.array([0]), 0)
+        assert not hasattr(model, "log")
 
 
 def test_a_model_that_may_learn_from_nothing_says_so(split, vectors):

@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from recsys_lib.data.log import ITEM, SCENE, USER, InteractionLog
 from recsys_lib.errors import BadData, RecsysError
-from recsys_lib.models.histories import check_codes
+from recsys_lib.models.histories import Fitted, check_codes
 
 
 class BPRMF:
@@ -32,6 +32,8 @@ class BPRMF:
         people: float32 [n_users, dim]. things: float32 [n_items, dim]. bias: float32 [n_items].
         losses: mean loss of each epoch.
     """
+
+    log = Fitted()
 
     def __init__(self, dim: int = 64, lr: float = 0.15, reg: float = 0.06, epochs: int = 40, batch: int = 1024, seed: int = 0) -> None:
         if min(dim, lr, epochs, batch) <= 0 or reg < 0:

@@ -10,7 +10,7 @@ from scipy import linalg
 
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData
-from recsys_lib.models.histories import Reader, check_codes
+from recsys_lib.models.histories import Fitted, Reader, check_codes
 
 BLOCK = 256  # columns at a time
 
@@ -28,6 +28,8 @@ class EASE:
         kept: item codes that take part. weight: [kept, kept], zero diagonal.
         seconds_inverse: of the factorisation and the inverse, n³ floating-point operations: the part that grows fastest.
     """
+
+    log = Fitted()
 
     def __init__(self, lam: float = 500.0, most: int = 12_000, dtype: type = np.float32) -> None:
         if not lam > 0:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from recsys_lib.data.log import ITEM, TIME, UNDATED, USER, InteractionLog
-from recsys_lib.errors import BadData
+from recsys_lib.errors import BadData, NotFitted
 
 
 class Histories(NamedTuple):
@@ -43,6 +43,17 @@ class Histories(NamedTuple):
         item = np.where(there, self.item[at], pad)
         step = np.where(there, self.step[at] - self.step[at[:, :1]], -1)
         return torch.from_numpy(item), torch.from_numpy(step)
+
+
+class Fitted:
+    """Stands at a model's class where ``fit`` will put the log it learned from; until then, whoever reads it is told.
+
+    Raises:
+        NotFitted: there is no log yet.
+    """
+
+    def __get__(self, model: Any, kind: type) -> InteractionLog:
+        raise NotFitted(f"{kind.__name__} is not fitted, so it has learned from no log; call fit(split.train, split.until) first.")
 
 
 class Reader:

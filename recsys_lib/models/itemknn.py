@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData
-from recsys_lib.models.histories import Reader, check_codes
+from recsys_lib.models.histories import Fitted, Reader, check_codes
 
 BLOCK = 256  # items at a time
 
@@ -28,6 +28,8 @@ class ItemKNN:
     Raises:
         BadData: no neighbour is kept, or a negative shrink.
     """
+
+    log = Fitted()
 
     def __init__(self, neighbours: int | None = None, shrink: float = 0.0, target: float = 0.5, dtype: type = np.float32) -> None:
         if (neighbours is not None and neighbours < 1) or shrink < 0:

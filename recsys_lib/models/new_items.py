@@ -9,6 +9,7 @@ import numpy as np
 from recsys_lib.data.log import ITEM, InteractionLog
 from recsys_lib.data.splits import tie_order
 from recsys_lib.errors import BadData
+from recsys_lib.models.histories import Fitted
 
 
 class NewItemLane:
@@ -23,6 +24,8 @@ class NewItemLane:
     Attributes:
         new: bool [n_items], without events in training.
     """
+
+    log = Fitted()
 
     def __init__(self, model: Any, first: int = 10, every: int = 6) -> None:
         if first < 0 or every < 2:

@@ -7,7 +7,7 @@ import torch
 
 from recsys_lib.data.log import DAY, ITEM, TIME, InteractionLog
 from recsys_lib.errors import BadData
-from recsys_lib.models.histories import check_codes
+from recsys_lib.models.histories import Fitted, check_codes
 
 
 def _end(log: InteractionLog, until: int | None) -> int:
@@ -33,6 +33,8 @@ class Popularity:
     Attributes:
         count: float32 [n_items].
     """
+
+    log = Fitted()
 
     def __init__(self, window: float | None = None) -> None:
         if window is not None and window <= 0:
@@ -74,6 +76,8 @@ class PopularityPrior:
         weight: float64 [n_scenes, n_windows].
         features: float64 [n_items, n_windows], log counts at T.
     """
+
+    log = Fitted()
 
     def __init__(self, windows: tuple[float, ...] = (14, 30, 90, 365), cuts: int = 12, step: float = 14) -> None:
         if not len(windows) or min(*windows, cuts, step) <= 0:

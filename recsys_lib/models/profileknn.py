@@ -9,7 +9,7 @@ import numpy as np
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData
 from recsys_lib.language import unit
-from recsys_lib.models.histories import Reader, check_codes
+from recsys_lib.models.histories import Fitted, Reader, check_codes
 
 
 class ProfileKNN:
@@ -20,6 +20,8 @@ class ProfileKNN:
         people: a function of a log → float [n_users, d] in the space of the items, called with the events before the fit's ``until``
             and with a ``history`` where one is given; a row of zeros scores 0 everywhere.
     """
+
+    log = Fitted()
 
     def __init__(self, items: np.ndarray, people: Callable[[InteractionLog], np.ndarray]) -> None:
         self.items, self.people = unit(np.asarray(items, np.float32)), people

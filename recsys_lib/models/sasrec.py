@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.models.full_softmax import full_softmax
-from recsys_lib.models.histories import Histories, Reader, check_codes
+from recsys_lib.models.histories import Fitted, Histories, Reader, check_codes
 from recsys_lib.models.validation import ndcg10
 from recsys_lib.training import has_bfloat16, release_memory
 
@@ -130,6 +130,8 @@ class SASRec:
         net: the trained network. epochs_log: one dict an epoch (loss, seconds, ndcg10 if validated).
         best_epoch: the epoch whose weights are kept (the last one without validation).
     """
+
+    log = Fitted()
 
     def __init__(
         self, dim: int = 64, blocks: int = 2, heads: int = 1, max_len: int = 50, loss: str = "softmax", negatives: int = 512,

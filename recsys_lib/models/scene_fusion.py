@@ -15,7 +15,7 @@ from recsys_lib.data.log import DAY, DESCRIPTION, ITEM, NAME, SCENE, TIME, USER,
 from recsys_lib.data.splits import Split
 from recsys_lib.errors import BadData
 from recsys_lib.models import saving
-from recsys_lib.models.histories import Reader, check_codes
+from recsys_lib.models.histories import Fitted, Reader, check_codes
 from recsys_lib.models.validation import ndcg10
 from recsys_lib.profiles import Profiles
 from recsys_lib.scenes import MeanGate, PairGates, TextGates
@@ -80,6 +80,8 @@ class SceneFusion:
     Attributes:
         net: the learned part. log_: one dict an epoch.
     """
+
+    log = Fitted()
 
     def __init__(
         self, vectors: np.ndarray, gates: str = "pair", descriptions: np.ndarray | None = None, half_lives: Sequence[float | None] = (None, 90),

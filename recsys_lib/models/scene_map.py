@@ -10,7 +10,7 @@ from recsys_lib.data.log import SCENE, InteractionLog
 from recsys_lib.data.splits import event_counts
 from recsys_lib.errors import BadData
 from recsys_lib.language import unit
-from recsys_lib.models.histories import Reader, check_codes
+from recsys_lib.models.histories import Fitted, Reader, check_codes
 
 
 class SceneMap:
@@ -27,6 +27,8 @@ class SceneMap:
     Attributes:
         maps: W_s transposed, float32 [n_scenes, d, d]; zero where nobody has a past both here and elsewhere.
     """
+
+    log = Fitted()
 
     def __init__(self, vectors: np.ndarray, ridge: float = 100.0) -> None:
         if ridge <= 0:
@@ -73,6 +75,8 @@ class ByPast:
     Args:
         known: for people with at least one event in the scene. newcomer: for everyone else.
     """
+
+    log = Fitted()
 
     def __init__(self, known: Any, newcomer: Any) -> None:
         self.known, self.newcomer = known, newcomer

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from recsys_lib.data.log import CATEGORIES, DAY, TIME, TITLE, UNDATED, USER, InteractionLog
 from recsys_lib.errors import BadData
-from recsys_lib.models.histories import Reader, check_codes
+from recsys_lib.models.histories import Fitted, Reader, check_codes
 from recsys_lib.models.popularity import Popularity
 
 
@@ -36,6 +36,8 @@ class TextKNN:
         vectors: [n_items, d], length 1 (or 0 for an item without text).
         recent: float64 [n_items], the event counts of the popularity term.
     """
+
+    log = Fitted()
 
     def __init__(
         self,

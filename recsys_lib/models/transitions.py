@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from recsys_lib.data.log import InteractionLog
-from recsys_lib.models.histories import Histories, Reader, check_codes
+from recsys_lib.models.histories import Fitted, Histories, Reader, check_codes
 
 
 class TransitionCounts:
@@ -21,6 +21,8 @@ class TransitionCounts:
     Attributes:
         count: sparse [n_items, n_items], row = from, column = to.
     """
+
+    log = Fitted()
 
     def __init__(self, steps: int = 3, decay: float = 0.5, norm: float = 0.5) -> None:
         self.steps, self.decay, self.norm = steps, decay, norm
