@@ -122,7 +122,7 @@ def main() -> None:
             stand_beside(figures, split, work / "judged")
             print(f"  → {chosen}: known × all {theirs.value(item='all'):.5f}, fit {facts['seconds_fit']:.1f} s, {facts['peak_gb']:.2f} GiB", flush=True)
             record(
-                args.record, command=f"python -m benchmarks.peers {args.data} {' '.join(dict.fromkeys(one['library'] for one in figures.values()))} --seeds {args.seeds} --record {args.record}", metrics=figures, data=args.data, protocol=split.protocol, threads=1,
+                args.record, command=f"python -m benchmarks.peers {args.data} {' '.join(dict.fromkeys(one['library'] for one in figures.values()))} --seeds {max(one['seeds'] for one in figures.values())} --record {args.record}", metrics=figures, data=args.data, protocol=split.protocol, threads=1,
                 pairs=split.pairs["kind"].value_counts().to_dict(), items=split.log.n_items, events=len(split.train.events),
                 budget="at most 12 settings a model, six where it is trained step by step, chosen by NDCG@10 over all pairs of split.validation()",
             )  # fmt: skip
