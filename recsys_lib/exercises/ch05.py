@@ -67,6 +67,8 @@ def planted(answer):
         if verdict is None or np.ndim(verdict) > 0:
             return "one truth value was asked for: True when the profile leaks."
         got[name] = bool(verdict)
+    if got["honest and short"] and not got["honest"]:
+        return "an honest profile that shows only the end of the past is called a leak: compare two profiles with each other, and do not ask what must stand in one."
     if all(got.values()) or got["honest"]:
         return "an honest profile, made of strictly earlier events, is called a leak: is your plant really at or after `until`?"
     if not any(got.values()):
