@@ -44,7 +44,7 @@ PLANS: dict[str, dict[str, Plan]] = {
         "BPR-MF, chosen by known people": Plan("BPR-MF", grid(reg=[0.03, 0.06, 0.1], epochs=[40, 80]), seeded=True, known=True),
         "SASRec": Plan("SASRec", grid(dropout=[0.2, 0.5], lr=[5e-4, 1e-3, 2e-3]), seeded=True),
         "SASRec, chosen by known people": Plan("SASRec", grid(loss=["softmax"], epochs=EPOCHS), seeded=True, known=True),
-        "SASRec, one loss over all scenes": Plan("SASRec", grid(per_scene=[False], decay=[True], dropout=[0.5], lr=[1e-3, 2e-3, 4e-3], epochs=[6, 12]), seeded=True),
+        "SASRec, one loss over all scenes": Plan("SASRec", grid(per_scene=[False], decay=[True], dropout=[0.5], lr=[2e-3], epochs=[12], negatives=[512, 4096]), seeded=True),
     },
     "implicit": {
         "iALS": Plan(None, grid(factors=[64], regularization=[0.01, 0.1], alpha=[1.0, 10.0, 40.0]), seeded=True),
