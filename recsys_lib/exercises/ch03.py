@@ -127,4 +127,6 @@ def choose_window(answer):
         return "5 and 30 days name the same bestseller here: is the 5-day window the 5 days before the questions begin, and do you take the shortest of equals?"
     if answer(*log({50: [3] * 5, 88: [1] * 3, 90: [3] * 4, 95: [1] * 3}), 5, T, (6, 60), 10) != 60:
         return "an event at exactly T - days * DAY is a question, and is not counted: >= belongs to the questions and < to the counts."
+    if answer(*log({50: [2] * 9, 88: [3] * 3 + [1] * 3, 95: [1] * 5 + [2] * 2}), 5, T, (6, 60), 10) != 6:
+        return "two items have equal counts in the 6-day window here; of equals the bestseller is the smaller code."
     return None

@@ -55,13 +55,13 @@ def next_steps(items, times):
     return count
 
 
-def choose(time, item, n_items, T, windows, days, until=0, after=False, longest=False, ordered=True, edge=0):
+def choose(time, item, n_items, T, windows, days, until=0, after=False, longest=False, ordered=True, edge=0, largest=False):
     cut = T - days * DAY
     asked = item[(time >= cut + edge) & ((time < T) | after)]
 
     def worth(w):
         counts = np.bincount(item[(time < cut + until * DAY + edge) & (time >= cut + until * DAY - w * DAY)], minlength=n_items)
-        return np.mean(asked == counts.argmax())
+        return np.mean(asked == (n_items - 1 - counts[::-1].argmax() if largest else counts.argmax()))
 
     return max(sorted(windows, reverse=longest) if ordered else windows, key=worth)
 
@@ -80,5 +80,5 @@ WRONG = {
              (lambda items, times: {pair: n for pair, n in next_steps(items, times).items() if pair[0] != pair[1]}, "the same item")],
     "03-5": [(lambda *x: choose(*x, until=x[5]), "among the questions"), (lambda *x: choose(*x, after=True), "end before T"),
              (lambda *x: choose(*x, longest=True), "shortest of equals"), (lambda *x: choose(*x, ordered=False), "shortest of equals"), (lambda t, i, n, T, w, d: max(w), "all time won"),
-             (lambda *x: choose(*x, edge=1), "exactly T - days * DAY")],
+             (lambda *x: choose(*x, edge=1), "exactly T - days * DAY"), (lambda *x: choose(*x, largest=True), "the smaller code")],
 }  # fmt: skip
