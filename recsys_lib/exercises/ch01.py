@@ -93,7 +93,7 @@ def profile(answer):
 @exercise("01-4")
 def new_share(answer):
     """Share of late events with items not seen before T."""
-    items, times = np.array([0, 1, 0, 7, 7, 7]), np.array([1, 2, 5, 6, 7, 8])
+    items, times = np.array([7, 1, 0, 7, 0, 7]), np.array([8, 2, 5, 6, 1, 7])
     got = answer(items, times, 5)
     if _near(got, 1 / 2) or _near(got, 1 / 3):
         return "you count items, or divide by all events; count events, those from T on: three of the four late events are with item 7."

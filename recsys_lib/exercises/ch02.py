@@ -34,7 +34,7 @@ def ndcg_by_hand(answer):
 @exercise("02-2")
 def leak_detector(answer):
     """None if right, else one sentence that helps."""
-    events = np.array([[0, 1], [0, 2], [1, 5], [2, 5], [1, 9]])  # item, time
+    events = np.array([[1, 9], [0, 2], [2, 5], [0, 1], [1, 5]])  # item, time, in no order
 
     def honest(e):
         return np.bincount(e[e[:, 1] < 5, 0], minlength=3)
@@ -103,11 +103,11 @@ def paired_interval(answer):
     if width < 0.88 * right:
         return "Your interval is too narrow for 95 %; take the quantiles .025 and .975 of the redrawn means."
     rows = np.arange(60) % 9 + 1
-    who = np.repeat(np.arange(60), rows)
+    who = rng.permutation(np.repeat(np.arange(60), rows))
     gap = (0.02 * rows + rng.normal(0, 0.2, 60))[who] + rng.normal(0, 0.3, len(who))
     low, high = answer(who, gap, np.zeros(len(who)))
     pick = rng.integers(60, size=(4000, 60))
     reference = np.quantile(np.bincount(who, gap)[pick].sum(1) / rows[pick].sum(1), [0.025, 0.975])
     if not max(abs(low - reference[0]), abs(high - reference[1])) <= 0.11 * (reference[1] - reference[0]):
-        return "Where people have one to nine rows, the interval is off: the mean is over rows, and a person who is drawn brings all of them."
+        return "Where people have one to nine rows, in any order, the interval is off: the mean is over rows, and a person who is drawn brings all of them."
     return None

@@ -105,6 +105,6 @@ WRONG = {
         (lambda times, themes, n, now, h: make_profile()(times, themes, n, now, 30.0), "half-life of 7"),
         (lambda times, themes, n, now, h: make_profile()(now - (now - times) // int(h * DAY) * int(h * DAY), themes, n, now, h) if len(times) > 1 and h < 30 else make_profile()(times, themes, n, now, h), "2.5"),
     ],
-    "01-4": [(make_new(of_items=True), "count events"), (make_new(early=np.less_equal), "exactly T")],
+    "01-4": [(make_new(of_items=True), "count events"), (make_new(early=np.less_equal), "exactly T"), (lambda items, times, T: (~np.isin(items[(k := np.searchsorted(times, T)) :], items[:k])).mean(), "three of the four")],
     "01-5": [(independent, "independent"), (lambda n: (1 - 2.0 ** (1 - n)).mean(), "all people"), (lambda n: ((1 - 2.0 ** (1 - n)) / (1 - 0.5**n)).mean(), "each person's ratio")],
 }

@@ -79,8 +79,8 @@ RIGHT = {"02-1": [right_ndcg], "02-2": [right_detector], "02-3": [right_first], 
 WRONG = {
     "02-1": [(ideal_of_k, "min(k"), (no_discount, "discount"), (no_cut, "below place k"), (first_hit, "One of two"), (ideal_of_found, "One of two"), (lambda *x: float("nan"), "exactly 1")],
     "02-2": [(keeps_t, "at T itself"), (compares_sums, "item by item"), (lambda s, e, t: bool((s(e) > s(e[e[:, 1] < t])).any()), "*fall*"),
-             (lambda s, e, t: bool(s(e[e[:, 1] >= t]).any()), "gives each item 1")],
+             (lambda s, e, t: bool(s(e[e[:, 1] >= t]).any()), "gives each item 1"), (lambda s, e, t: not np.array_equal(s(e), s(e[: np.searchsorted(e[:, 1], t)])), "is honest")],
     "02-3": [(with_repetition, "without repetition"), (lambda *x: float("nan"), "should be 1")],
     "02-4": [(redraws_rows, "redraw people"), (unpaired, "too wide"), (lambda *x: right_interval(*x, level=0.9), "too narrow for 95"), (lambda *x: right_interval(*x, level=0.99), "too wide for 95"),
-             (of_people, "one to nine rows")],
+             (of_people, "one to nine rows"), (lambda u, a, b: right_interval(np.cumsum(np.r_[True, u[1:] != u[:-1]]), a, b), "in any order")],
 }
