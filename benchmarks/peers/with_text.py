@@ -45,6 +45,17 @@ def main() -> None:
     peers = {name: m for name, m in load_result("peers-amazon-fkb")["metrics"].items() if m["library"] != "ours" and (not args.only or name in args.only)}
     if wrong := set(args.only or ()) - set(peers):
         raise SystemExit(f"{', '.join(sorted(wrong))}: not in peers-amazon-fkb, which has {', '.join(load_result('peers-amazon-fkb')['metrics'])}.")
+    chosen = load_result("06-amazon")["settings"]
+    vectors = side_by_side((TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)), chosen["axes"])
+    knn, runs, seconds = ItemKNN(**chosen["knn"]).fit(split.train, split.until), {}, []
+    for seed in range(args.seeds):
+        began = time.process_time()
+        fusion = SceneFusion(vectors, windows=WINDOWS, seed=seed).fit(split.train, split.until)
+        seconds.append(time.process_time() - began)
+        both = Mix(fusion, knn, chosen["weight"], chosen["scale"])
+        for name, model in {"scene fusion": fusion, BOTH: both, LANE: NewItemLane(both, 10, 10).mark(split.train)}.items():
+            runs.setdefault(name, []).append(judge(model, split, name))
+            print(seed, name, runs[name][-1].value(item="all"), flush=True)
     judged, there = {}, []
     for name, m in peers.items():
         figures = np.array([part["ndcg10"] for part in m["slices"].values()])
@@ -57,17 +68,6 @@ def main() -> None:
             kept(measured(m["library"], m["model"], m["setting"], range(m["seeds"]), split, work)[0], path)
         judged[name] = again(name, split, path)
         print(name, judged[name].value(item="all"), "was", recorded, flush=True)
-    chosen = load_result("06-amazon")["settings"]
-    vectors = side_by_side((TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)), chosen["axes"])
-    knn, runs, seconds = ItemKNN(**chosen["knn"]).fit(split.train, split.until), {}, []
-    for seed in range(args.seeds):
-        began = time.process_time()
-        fusion = SceneFusion(vectors, windows=WINDOWS, seed=seed).fit(split.train, split.until)
-        seconds.append(time.process_time() - began)
-        both = Mix(fusion, knn, chosen["weight"], chosen["scale"])
-        for name, model in {"scene fusion": fusion, BOTH: both, LANE: NewItemLane(both, 10, 10).mark(split.train)}.items():
-            runs.setdefault(name, []).append(judge(model, split, name))
-            print(seed, name, runs[name][-1].value(item="all"), flush=True)
     figures = so_far(args.record) if args.record and args.only else {}
     for name, ours in {name: over_seeds(run) for name, run in runs.items()}.items():
         slices = {f"{p} × {i}": ours.summary().loc[(p, i)].dropna().to_dict() for p, i in SLICES}
@@ -75,8 +75,9 @@ def main() -> None:
         figures[name] = {"slices": slices, "minus": figures.get(name, {}).get("minus", {}) | minus}
         for peer, gap in minus.items():
             print(name, "minus", peer, {s: (round(g["ndcg10"]["difference"], 5), round(g["ndcg10"]["low"], 5)) for s, g in gap.items()})
+    only = " --only " + " ".join(f"'{name}'" for name in args.only) if args.only else ""
     if args.record:
-        record(args.record, command=f"python -m benchmarks.peers.with_text --seeds {args.seeds} --record {args.record}", metrics=figures, data="amazon-fkb", protocol=split.protocol,
+        record(args.record, command=f"python -m benchmarks.peers.with_text --seeds {args.seeds}{only} --record {args.record}", metrics=figures, data="amazon-fkb", protocol=split.protocol,
                seeds=list(range(args.seeds)), seconds_fit=float(np.mean(seconds)), threads=1)  # fmt: skip
 
 
