@@ -119,7 +119,7 @@ class SASRec:
 
     Args:
         dim, blocks, heads, dropout: of the network; attention weights are not dropped. as_coded: see ``Block``. max_len: events a history.
-        loss, negatives, alpha: see above. per_scene: False lets all scenes' items compete in the loss.
+        loss, negatives, alpha: see above; among tens of thousands of items draw thousands. per_scene: False lets all scenes' items compete in the loss.
         lr: step size of Adam. decay: the step size falls linearly to zero over ``epochs``. batch: people a step.
         epochs: passes (at most, with validation).
         patience: epochs without a better validation NDCG@10 before stopping. seed: everything random follows from it.
