@@ -53,7 +53,7 @@ def planted(answer):
     """A leak test that catches every leak and no honest profile; events are (title, time) pairs."""
     cases = {
         "honest": (lambda e, t: _text(e, t, lambda a, b: a < b), False),
-        "honest and short": (lambda e, t: _text(e, t, lambda a, b: a < b)[-40:], False),
+        "honest and short": (lambda e, t: _text(e, t, lambda a, b: a < b)[-9:], False),
         "everything": (lambda e, t: _text(e, t, lambda a, b: True), True),
         "boundary": (lambda e, t: _text(e, t, lambda a, b: a <= b), True),
         "day": (lambda e, t: _text(e, t, lambda a, b: a // DAY <= b // DAY), True),
