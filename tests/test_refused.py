@@ -337,6 +337,13 @@ def test_a_feature_of_the_form_cannot_take_the_name_of_a_counted_one(split):
 def test_a_model_that_was_not_fitted_is_named(split, vectors):
     with pytest.raises(NotFitted, match="ItemKNN is not fitted.*call fit"):
         judge(Mix(Popularity().fit(split.train, split.until), ItemKNN()), split)
+
+    class Broken:
+        def score(self, users, scene):
+            return users.nothing
+
+    with pytest.raises(AttributeError, match="nothing"):
+        judge(Broken(), split)
     for model in (BPRMF(), EASE(), ItemKNN(), Popularity(), PopularityPrior(), ProfileKNN(vectors, len), SASRec(), SceneFusion(vectors), SceneMap(vectors), ByPast(None, None), TextKNN(vectors), TransitionCounts()):
         with pytest.raises(NotFitted, match=f"{type(model).__name__} is not fitted"):
             model.score(np.array([0]), 0)
