@@ -111,8 +111,8 @@ class Index:
         q = np.ascontiguousarray(queries, np.float32)
         if self.n == 0:
             raise BadData("the index is empty; build it first.")
-        if q.ndim != 2 or q.shape[1] != self.d or k < 1:
-            raise BadData(f"queries have shape {q.shape} and k is {k}; rows of {self.d} numbers and a k of at least 1 were asked for.")
+        if q.ndim != 2 or q.shape[1] != self.d or k < 1 or not np.isfinite(q).all():
+            raise BadData(f"queries have shape {q.shape} or hold nan, and k is {k}; rows of {self.d} numbers and a k of at least 1 were asked for.")
         if self.kind == "exact":
             return self._exact(q, k)
         width = width or self.width

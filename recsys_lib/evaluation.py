@@ -243,8 +243,9 @@ def over_seeds(runs: Sequence[Judgement]) -> Judgement:
     for run in runs[1:]:
         if not run.pairs[asked].equals(first.pairs[asked]):
             raise BadData(f"two runs of {first.name} were judged on different questions; judge all seeds on one split.")
-    values = np.mean([run.pairs[list(METRICS)].to_numpy() for run in runs], axis=0)
-    pairs = first.pairs.assign(**dict(zip(METRICS, values.T, strict=True)))
+    metrics = first.pairs.columns.difference(asked, sort=False)
+    values = np.mean([run.pairs[metrics].to_numpy() for run in runs], axis=0)
+    pairs = first.pairs.assign(**dict(zip(metrics, values.T, strict=True)))
     return Judgement(first.name, first.protocol, pairs, first.lists, first.facts, float(np.mean([r.seconds for r in runs])), first.uncompared)
 
 

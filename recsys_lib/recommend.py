@@ -239,7 +239,7 @@ def as_text(log: InteractionLog, items: Sequence[int] | np.ndarray, notes: Seque
         if item < 0:
             continue
         row = log.items.iloc[int(item)]
-        title = " ".join(str(row[TITLE]).split()) or f"(item {int(item)}, no title)"
+        title = " ".join(row[TITLE].split() if isinstance(row[TITLE], str) else []) or f"(item {int(item)}, no title)"
         title = title if len(title) <= width else title[: width - 1].rstrip() + "…"
         kind = row.get(CATEGORIES)
         kind = str(kind[-1]) if isinstance(kind, (list, tuple, np.ndarray)) and len(kind) else kind if isinstance(kind, str) else ""

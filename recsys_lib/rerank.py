@@ -18,6 +18,7 @@ import numpy as np
 from recsys_lib.data.log import ITEM, TITLE, USER, InteractionLog
 from recsys_lib.data.splits import hash64
 from recsys_lib.errors import BadData
+from recsys_lib.models.histories import Fitted
 from recsys_lib.prompts import quoted
 from recsys_lib.recommend import recommend
 
@@ -68,7 +69,7 @@ class Rerank:
     Args:
         base: any model of the protocol.
         writer: ``write(prompts, max_new_tokens, system) -> list[str]`` and ``log_likelihood(prompts, answers) -> float [n, answers]``.
-        how: ``pointwise``, ``listwise`` or ``choice``. first: places that are reordered. memory: how many of the person's latest things the prompt names.
+        how: ``pointwise``, ``listwise`` or ``choice``. first: places that are reordered. memory: how many of the person's latest things the prompt names; 0: none.
         texts: what stands for each item in prompts, n_items strings; ``None``: titles.
         window: items in one question about a list (at most 26 for choice); the next window starts half of it higher. orders: in how many shuffled orders each
             window is shown; 0 shows it once, in the order of the scores.
@@ -78,6 +79,8 @@ class Rerank:
         counts: what happened so far: ``prompts`` asked, ``retried`` answers, ``fell_back`` to the order of the scores.
     """
 
+    log = Fitted()
+
     def __init__(
         self, base: Any, writer: Any, how: str = "pointwise", first: int = 50, memory: int = 5, texts: Sequence[str] | None = None,
         window: int = 10, orders: int = 0, weight: float = 1.0,
@@ -86,6 +89,8 @@ class Rerank:
             raise BadData(f"how is {how!r}; use 'pointwise', 'listwise' or 'choice'.")
         if first < 1 or window < 2 or (how == "choice" and window > len(LETTERS)) or not 0 <= weight <= 1:
             raise BadData(f"first is {first}, window {window} and weight {weight}; they must be at least 1, at least 2 (26 at most for choice), and between 0 and 1.")
+        if min(memory, orders) < 0:
+            raise BadData(f"memory is {memory} and orders {orders}; neither can be negative.")
         self.base, self.writer, self.how, self.first, self.memory, self.given = base, writer, how, first, memory, texts
         self.window, self.orders, self.weight = window, orders, weight
         self.counts = {"prompts": 0, "retried": 0, "fell_back": 0}
@@ -103,10 +108,10 @@ class Rerank:
         return self
 
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
-        """Scores whose order is the new one: float32 [len(users), items in scene]. The reordered items have 1 and more, all others 0 and less."""
+        """Scores whose order is the new one: float64 [len(users), items in scene]. The reordered items have 1 and more, all others 0 and less."""
         log, users = self.log if history is None else history, np.asarray(users, np.int64)
         items = log.scene_items(scene)
-        scores = np.array(self.base.score(users, scene, history), np.float32)
+        scores = np.array(self.base.score(users, scene, history), np.float64)  # small scores stay apart when the highest is taken off
         lists = recommend(_Given(scores), users, scene, min(self.first, max(1, len(items))), log)
         titles = self._past(users, log)
         orders = self._pointwise(titles, lists) if self.how == "pointwise" else self._listwise(titles, lists, users)
@@ -122,15 +127,20 @@ class Rerank:
     def _past(self, users: np.ndarray, log: InteractionLog) -> list[list[str]]:
         """The titles of each person's latest things, oldest first."""
         events = log.events[log.events[USER].isin(users)].groupby(USER)[ITEM].agg(list)
-        return [[self.texts[i] for i in events.get(u, [])[-self.memory :]] for u in users]
+        return [[self.texts[i] for i in events.get(u, [])[::-1][: self.memory][::-1]] for u in users]
+
+    def _likelihoods(self, prompts: list[str], answers: list[str]) -> np.ndarray:
+        """Log-likelihood of each answer after each prompt: float [prompts, answers]. Raises BadData for one that is not a number."""
+        logs = np.asarray(self.writer.log_likelihood(prompts, answers)) if prompts else np.zeros((0, len(answers)))
+        if not np.isfinite(logs).all():
+            raise BadData(f"the decoder's likelihood of prompt {int(np.argmax(~np.isfinite(logs).all(1)))} is not a number; check its weights and precision.")
+        return logs
 
     def _pointwise(self, titles: list[list[str]], lists: np.ndarray) -> list[np.ndarray]:
         """Order of each list by log P(Yes) - log P(No); of equal ones the base's order."""
         prompts = [ask_one(t, self.texts[i]) for t, row in zip(titles, lists, strict=True) for i in row if i >= 0]
         self.counts["prompts"] += len(prompts)
-        odds = np.asarray(self.writer.log_likelihood(prompts, ["Yes", "No"])) if prompts else np.zeros((0, 2))
-        if not np.isfinite(odds).all():
-            raise BadData(f"the decoder's likelihood of prompt {int(np.argmax(~np.isfinite(odds).all(1)))} is not a number; check its weights and precision.")
+        odds = self._likelihoods(prompts, ["Yes", "No"])
         ends = np.cumsum((lists >= 0).sum(1))
         return [np.argsort(-x, kind="stable") for x in np.split(odds[:, 0] - odds[:, 1], ends[:-1])[: len(lists)]]
 
@@ -162,7 +172,7 @@ class Rerank:
             return []
         if self.how == "choice":
             most = max(map(len, shown))
-            logs = np.asarray(self.writer.log_likelihood([ask_choice(t, c) for t, c in zip(titles, shown, strict=True)], LETTERS[:most]))
+            logs = self._likelihoods([ask_choice(t, c) for t, c in zip(titles, shown, strict=True)], LETTERS[:most])
             return [np.argsort(-log[: len(c)], kind="stable") for log, c in zip(logs, shown, strict=True)]
         prompts, sizes = [ask_list(t, c) for t, c in zip(titles, shown, strict=True)], [len(c) for c in shown]
         tokens = 4 * max(sizes)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from recsys_lib.errors import BadData
 from recsys_lib.language import unit
 
 
@@ -24,8 +25,13 @@ def among_neighbours(vectors: np.ndarray, scene: np.ndarray, k: int = 10, rounds
 
     Returns:
         float32 [n, d], each row of length 1 (a zero row where all k are zero).
+
+    Raises:
+        BadData: k below 1, or not one scene for each vector.
     """
     out = unit(np.asarray(vectors, np.float32))
+    if k < 1 or len(scene) != len(out):
+        raise BadData(f"k is {k}, and there are {len(out)} vectors and scenes of {len(scene)} items; give a k of 1 at least, and one scene for each vector.")
     for s in np.unique(scene):
         rows = np.flatnonzero(np.asarray(scene) == s)
         x = out[rows]

@@ -76,8 +76,10 @@ def train(
     Raises:
         RecsysError: the loss, its gradient or the validation value is not a number any more, or one row does not fit the GPU; with the
             epoch, the step, and the likely cause. No such step is taken, so no checkpoint holds its weights.
-        BadData: there is no batch; the checkpoint is damaged, of another module or made with other settings, with the field that differs.
+        BadData: epochs, patience or clip leave nothing to do; there is no batch; the checkpoint is damaged, of another module or made with other settings, with the field that differs.
     """
+    if min(epochs, patience) < 1 or (clip is not None and not clip > 0):
+        raise BadData(f"epochs is {epochs}, patience {patience} and clip {clip}; give whole numbers from 1, and a clip above 0 or None.")
     device = next(module.parameters()).device
     spared = [p for name, p in module.named_parameters() if name.startswith(tuple(no_decay))] if no_decay else []
     decayed = [p for p in module.parameters() if not any(p is q for q in spared)]
@@ -86,7 +88,7 @@ def train(
     schedule_of = schedule or (lambda progress: step_size(progress, warmup))
     amp = amp and has_bfloat16(device)
     settings = {"epochs": epochs, "lr": lr, "weight_decay": weight_decay, "no_decay": list(no_decay), "warmup": warmup, "seed": seed, "amp": amp}
-    settings |= {"validated": validate is not None, "patience": patience, "optimizer": type(stepper).__name__, "clip": clip}
+    settings |= {"validated": validate is not None, "patience": patience, "optimizer": f"{type(stepper).__name__}({', '.join(f'{k}={v}' for k, v in stepper.defaults.items())})", "clip": clip}
     settings["schedule"] = [round(schedule_of(k / 8), 9) for k in range(8)]
     settings |= json.loads(json.dumps(facts or {}, default=str))
     pieces = 1  # parts of a batch that are in memory one after the other

@@ -14,6 +14,7 @@ from recsys_lib.data.log import ITEM, NAME, SCENE, TIME, USER, InteractionLog
 from recsys_lib.data.splits import ARRIVAL, Split, held_out_scene
 from recsys_lib.errors import BadData
 from recsys_lib.evaluation import Judgement, compare, judge, list_facts, over_seeds
+from recsys_lib.models.histories import Fitted
 from recsys_lib.recommend import recommend
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 Make = Callable[[int], Any]  # seed → a model, not fitted yet
 
 
-def restricted(log: InteractionLog, scenes: Sequence[int]) -> InteractionLog:
-    """The same people, items and scenes with the events of ``scenes`` (codes) alone."""
-    return log.with_events(log.events[log.events[SCENE].isin(list(scenes))])
+def restricted(log: InteractionLog, scenes: Sequence[int | str]) -> InteractionLog:
+    """The same people, items and scenes with the events of ``scenes`` (codes or names) alone. Raises BadData for a scene the log does not have."""
+    return log.with_events(log.events[log.events[SCENE].isin([log.scene_code(scene) for scene in scenes])])
 
 
 def asked(split: Split, mask: np.ndarray) -> Split:
@@ -76,12 +77,14 @@ def few_shot(log: InteractionLog, scene: int | str, shots: Sequence[int]) -> dic
     """A scene that opened ``n`` events before T, for each n of ``shots``: its n latest events join what the other scenes know; 0 is the held-out scene.
 
     The questions are the same for each n, and so are the kinds of persons: those of the opening day (arrival: known elsewhere; stranger).
-    A number above the scene's events before T is refused by BadData.
+    A number above the scene's events before T, or below 0, is refused by BadData.
     """
     base, code = held_out_scene(log, scene), log.scene_code(scene)
     past = log.before(base.until).events
     here = past[past[SCENE] == code]
-    if max(shots) > len(here):
+    if min(shots, default=0) < 0:
+        raise BadData(f"shots are {tuple(shots)}; give numbers of events, 0 or more.")
+    if max(shots, default=0) > len(here):
         raise BadData(f"{log.scenes[NAME][code]} has {len(here):,} events before T, and {max(shots):,} were asked for; ask for fewer.")
     out = {}
     for n in shots:
@@ -132,7 +135,9 @@ def judge_truth(model: Any, split: Split, world: World, name: str | None = None,
 
 
 class Switch:
-    """Serve a scene by ``young`` while it has fewer than ``enough`` events, and by ``grown`` from then on. Both are models, fitted here."""
+    """Serve a scene by ``young`` while it has fewer than ``enough`` events in training, and by ``grown`` from then on. Both are models, fitted here."""
+
+    log = Fitted()
 
     def __init__(self, young: Any, grown: Any, enough: float) -> None:
         self.young, self.grown, self.enough = young, grown, enough
@@ -140,9 +145,11 @@ class Switch:
     def fit(self, log: InteractionLog, until: int | None = None) -> Switch:
         """Fit both on the events before ``until`` (all if None), and count the events of each scene."""
         self.young.fit(log, until), self.grown.fit(log, until)
-        self.events = np.bincount(log.before(until).events[SCENE], minlength=log.n_scenes)
+        self.log = log.before(until)
+        self.events = np.bincount(self.log.events[SCENE], minlength=log.n_scenes)
         return self
 
     def score(self, users: np.ndarray, scene: int, history: InteractionLog | None = None) -> np.ndarray:
         """Scores of the system in charge: float32 [len(users), items in scene]."""
+        scene = self.log.scene_code(scene)
         return (self.young if self.events[scene] < self.enough else self.grown).score(users, scene, history)

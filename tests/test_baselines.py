@@ -171,6 +171,8 @@ def test_transitions_count_steps_and_skip_equal_times():
     count = model.count.toarray()
     assert count[code["0"], code["2"]] == 1 and count[code["0"], code["6"]] == 0.5
     assert count[code["2"], code["4"]] == 0 and count[code["4"], code["2"]] == 0
+    with pytest.raises(BadData, match="no order of events"):
+        TransitionCounts().fit(make_log([(0, 0, 0), (0, 1, 0)], time_kind="none"))
 
 
 def test_the_lane_gives_new_items_their_places_and_keeps_both_orders(log):

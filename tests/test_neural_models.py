@@ -78,6 +78,7 @@ def test_textknn_options():
 
 def test_textknn_bad_input(random_log):
     raw = np.ones((50, 4))
+    TextKNN(raw.tolist()).fit(random_log)
     with pytest.raises(BadData, match="one row"):
         TextKNN(raw[:49]).fit(random_log)
     with pytest.raises(BadData, match="finite"):
@@ -323,6 +324,7 @@ def test_sasrec_bad_input():
         SASRec().fit(make_log([(0, 1, 0), (0, 2, 0)], (12,), time_kind="none"))
     with pytest.raises(BadData, match="multiple of heads"):
         SASRec(dim=9, heads=2)
+    assert torch.isfinite(Dropout(0.999)(torch.ones(9))).all()
     with pytest.raises(BadData, match="softmax"):
         SASRec(loss="bce")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -169,3 +171,5 @@ def test_a_list_a_person_can_read(small):
     lines = text.split("\n")
     assert lines[0] == "1. Tea (tea)" and lines[1] == "2. (item 3, no title) (new)" and lines[2].startswith("3. Pan Pan") and "…" in lines[2]
     assert as_text(small, [-1]).startswith("Nothing to show")
+    untitled = replace(small, items=small.items.assign(title=None))
+    assert as_text(untitled, [3]) == "1. (item 3, no title)"

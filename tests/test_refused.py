@@ -4,6 +4,7 @@ import http.client
 import os
 import stat
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ from recsys_lib.models.scene_fusion import SceneFusion
 from recsys_lib.models.scene_map import ByPast, SceneMap
 from recsys_lib.models.textknn import TextKNN
 from recsys_lib.models.transitions import TransitionCounts
+from recsys_lib.models.validation import ndcg10
 from recsys_lib.profiles import Profiles, features
 from recsys_lib.recommend import calibrate, mmr, recommend
 from recsys_lib.training import train
@@ -206,7 +208,10 @@ def test_ease_says_when_the_matrix_is_singular_and_when_there_is_none(split):
         lambda v: SceneFusion(v, epochs=0), lambda v: SceneFusion(v, hide=2), lambda v: SceneFusion(v, lr=-1),
         lambda v: SceneFusion(v, epochs=2.5), lambda v: SceneFusion(v, half_lives=5), lambda v: SceneFusion(v, negatives=10.5), lambda v: SceneFusion(v, lr="x"),
         lambda v: SceneFusion(v, batch=1.5), lambda v: SceneFusion(v, seed=-3), lambda v: SceneFusion(v[0]), lambda v: SceneFusion(v, windows=("7",)), lambda v: SceneFusion(v, lr=np.nan),
-        lambda v: ItemKNN(neighbours=0), lambda v: ItemKNN(shrink=-1),
+        lambda v: ItemKNN(neighbours=0), lambda v: ItemKNN(shrink=-1), lambda v: EASE(most=0), lambda v: EASE(most=-5),
+        lambda v: TransitionCounts(steps=0), lambda v: TransitionCounts(decay=-1), lambda v: TransitionCounts(norm=np.nan),
+        lambda v: Popularity(np.nan), lambda v: PopularityPrior(step=np.nan), lambda v: PopularityPrior(windows=(None, 30)), lambda v: TextKNN(v, half_life=np.nan),
+        lambda v: ann.Index().build(v).search(v[:1] * np.nan),
         lambda v: SASRec(dropout=1.0), lambda v: SASRec(dropout=-0.5), lambda v: PopularityPrior(windows=()), lambda v: PopularityPrior(cuts=0),
         lambda v: ann.Index().build(np.zeros(5)), lambda v: ann.Index().build(v).search(v[:1], 0),
         lambda v: calibrate(np.ones(3), np.eye(3), np.ones(3) / 3, smooth=0), lambda v: mmr([-np.inf, 1, 2], np.eye(3)),
@@ -239,6 +244,69 @@ def test_fitting_leaves_everyone_elses_chance_alone(split, vectors):
         SceneFusion(vectors, **SMALL).fit(split.train, split.until)
         drawn.append(float(torch.rand(1)))
     assert drawn[0] != drawn[1]
+
+
+def test_a_training_that_would_not_train_is_refused_and_another_optimizer_does_not_go_on(tmp_path):
+    module = torch.nn.Linear(2, 1)
+    batches, loss = (lambda random: [torch.ones(4, 2)]), (lambda rows: module(rows).square().mean())
+    for setting in ({"patience": 0, "validate": lambda: 1.0}, {"epochs": 0}, {"clip": -1.0}, {"clip": 0.0}):
+        with pytest.raises(BadData, match="epochs is .*, patience .* and clip"):
+            train(module, batches, loss, **setting)
+    train(module, batches, loss, epochs=1, optimizer=partial(torch.optim.SGD, momentum=0.9), checkpoint=tmp_path)
+    with pytest.raises(BadData, match="momentum=0.9.*momentum=0.1"):
+        train(module, batches, loss, epochs=1, optimizer=partial(torch.optim.SGD, momentum=0.1), checkpoint=tmp_path)
+
+
+def test_a_fit_that_was_interrupted_leaves_no_system(split, vectors, tmp_path):
+    model = SceneFusion(vectors, **SMALL).fit(split.train, split.until)
+
+    class Impatient:
+        def add_scalar(self, *fact):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(split.train, split.until, writer=Impatient())
+    with pytest.raises(NotFitted, match="SceneFusion is not fitted"):
+        model.score(np.arange(2), 0)
+    with pytest.raises(BadData, match="call fit first"):
+        model.save(tmp_path)
+
+
+def test_settings_in_numpys_numbers_are_saved(split, vectors, tmp_path):
+    model = SceneFusion(vectors, epochs=1, negatives=np.int64(50), cuts=np.int64(4), windows=np.array([7, 30]), lr=np.float32(1e-3)).fit(split.train, split.until)
+    loaded = SceneFusion.load(model.save(tmp_path), split.train)
+    assert loaded.windows == (7, 30) and loaded.cuts == 4
+    np.testing.assert_array_equal(loaded.score(np.arange(5), 0), model.score(np.arange(5), 0))
+
+
+def test_undated_events_teach_scene_fusion_nothing(split, vectors):
+    log = split.train
+    model = SceneFusion(vectors, **SMALL).fit(undated(log, log.events.index[log.events["scene"] == 0]))
+    assert not model.net.gates.trained[0] and not model._known[: len(log.scene_items(0))].any()
+    assert not Popularity(30).fit(undated(log, log.events.index)).count.any()
+
+
+def test_no_question_of_training_stands_in_the_counts_of_its_own_moment(monkeypatch):
+    """A seventh of a day is no whole number of seconds. Each item is taken once, so at its own moment it has no count."""
+    when = np.random.default_rng(0).integers(0, 8 * 86_400, 600)
+    events = pd.DataFrame({"user_id": [f"u{k}" for k in range(600)], "item_id": [f"i{k:03}" for k in range(600)], "scene": "m", "timestamp": when})
+    log = build_log(events, pd.DataFrame({"item_id": events["item_id"], "scene": "m", "title": ""}), SCENES)
+    counted = []
+    plain = SceneFusion._loss
+    monkeypatch.setattr(SceneFusion, "_loss", lambda self, pools, target, scene, features, known: (counted.append(known[target].sum().item()), plain(self, pools, target, scene, features, known))[1])
+    SceneFusion(np.eye(600, 4), step=1 / 7, cuts=52, epochs=1, negatives=20).fit(log)
+    assert len(counted) > 40 and not any(counted)
+
+
+def test_tuning_takes_and_refuses_what_the_judge_does(split):
+    class Model:
+        def __init__(self, scores):
+            self.score = lambda users, scene: scores(len(users), len(split.log.scene_items(scene)))
+
+    assert ndcg10(Model(lambda n, k: np.tile(np.arange(k), (n, 1))), split) == ndcg10(Model(lambda n, k: np.tile(np.arange(k, dtype=float), (n, 1))), split)
+    for scores in (lambda n, k: np.full((n, k), np.nan), lambda n, k: np.zeros((1, k))):
+        with pytest.raises(BadData, match="were asked for"):
+            ndcg10(Model(scores), split)
 
 
 def test_one_step_of_training_is_a_step():

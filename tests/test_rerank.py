@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recsys_lib.data import load, temporal_split
-from recsys_lib.errors import BadData
+from recsys_lib.errors import BadData, NotFitted
 from recsys_lib.evaluation import judge
 from recsys_lib.models.popularity import Popularity
 from recsys_lib.recommend import recommend
@@ -151,6 +151,36 @@ def test_bad_input(split):
     broken.log_likelihood = lambda prompts, answers: np.full((len(prompts), 2), np.nan)
     with pytest.raises(BadData, match="not a number"):
         Rerank(base, broken).wrap(split.train).score(np.array([0]), 1)
+
+
+def test_a_memory_of_nothing_names_nothing(split):
+    base, user = Popularity().fit(split.train, split.until), int(split.train.events["user"].value_counts().index[0])
+    for memory, starts in ((0, "Nothing is known"), (1, 'A person chose, oldest first: "')):
+        writer = Words()
+        recommend(Rerank(base, writer, first=2, memory=memory).wrap(split.train), [user], 1)
+        assert all(p.startswith(starts) and "; " not in p.split("\n")[0] for p in writer.asked) and writer.asked
+    with pytest.raises(BadData, match="memory is -1"):
+        Rerank(base, Words(), memory=-1)
+
+
+def test_scores_that_the_base_tells_apart_stay_apart_below(split):
+    class Steep:
+        def score(self, users, scene, history=None):
+            n = len(split.log.scene_items(scene))
+            return np.tile(np.r_[100, np.linspace(1e-6, 2e-6, n - 1)].astype(np.float32), (len(users), 1))
+
+    wanted = recommend(Steep(), [3], 1, 60, split.train)
+    np.testing.assert_array_equal(recommend(Rerank(Steep(), Words(), first=1).wrap(split.train), [3], 1, 60), wanted)
+
+
+@pytest.mark.parametrize("how", ["pointwise", "choice"])
+def test_a_likelihood_that_is_no_number_and_a_reranker_without_a_log_are_named(split, how):
+    broken, base = Words(), Popularity().fit(split.train, split.until)
+    broken.log_likelihood = lambda prompts, answers: np.full((len(prompts), len(answers)), np.nan)
+    with pytest.raises(BadData, match="prompt 0 is not a number"):
+        Rerank(base, broken, how=how, first=5).wrap(split.train).score(np.array([0]), 1)
+    with pytest.raises(NotFitted, match="Rerank is not fitted"):
+        Rerank(base, broken, how=how).score(np.array([0]), 1)
 
 
 def _few(split, n=12):

@@ -12,6 +12,7 @@ from recsys_lib.data import temporal_split
 from recsys_lib.data.sceneworld import make_world
 from recsys_lib.errors import BadData
 from recsys_lib.models.scene_fusion import SceneFusion
+from recsys_lib.transfer import asked
 
 PEOPLE = np.arange(40)
 
@@ -65,6 +66,8 @@ def test_fit_passes_early_stopping_and_checkpoints_on(split, vectors, tmp_path):
     again = SceneFusion(vectors, **options).fit(v.train, v.until, validation=v, checkpoint=tmp_path, patience=1)
     assert "value" in model.log_[0] and again.log_ == model.log_
     assert all(torch.equal(a, b) for a, b in zip(model.net.parameters(), again.net.parameters(), strict=True))
+    with pytest.raises(BadData, match="made with validation="):
+        SceneFusion(vectors, **options).fit(v.train, v.until, validation=asked(v, np.arange(len(v.pairs)) < 9), checkpoint=tmp_path, patience=1)
 
 
 def rewrite(folder, **facts):

@@ -21,7 +21,7 @@ def test_solutions_go_and_the_rest_stays():
 def test_paragraphs_about_the_homework_go():
     page = "# Page\n\nOne.\n\nTwo,\nsee [this](homework/README.md).\nThree.\n\n## Four\n\nFive.\n"
     assert student_copy.without_homework(page) == "# Page\n\nOne.\n\n## Four\n\nFive.\n"
-    assert student_copy.without_homework("Six.\n\n## Homework\n\nSee [this](homework/README.md).\n") == "Six.\n"
+    assert student_copy.without_homework("Six.\n\n## Homework at scale\n\nSee this.\n\nSeven.\n\n## Eight\n\nNine.\n") == "Six.\n\n## Eight\n\nNine.\n"
 
 
 def test_what_a_copy_cannot_make_it_says_in_a_sentence(tmp_path, monkeypatch, capsys):
@@ -47,7 +47,7 @@ def test_a_class_gets_a_copy_without_solutions(tmp_path, capsys):
     assert not common.has_solutions(target)
     for page in target.glob("*.md"):
         text = page.read_text(encoding="utf8")
-        assert "](homework/" not in text and "## Homework\n" not in text, f"{page.name} leads to the homework, which is left out"
+        assert "](homework/" not in text and "## Homework" not in text, f"{page.name} leads to the homework, which is left out"
         for source in common.chapters():
             long = {line for line in parts(source)[0] if len(line) > 40}
             assert not long & {line.strip() for line in text.splitlines()}, f"{page.name} holds a solution of {source.name}"
@@ -62,6 +62,8 @@ def test_a_class_has_its_own_address(tmp_path, capsys):
     assert make_notebooks.main(target, check=True) == 0
     text = (target / "chapters" / "00_start_here.ipynb").read_text(encoding="utf8")
     assert "git+https://github.com/school/course@fall" in text and common.repository()[0] not in text
+    readme = (target / "README.md").read_text(encoding="utf8")
+    assert "https://school.github.io/course" in readme and common.home() not in readme
     capsys.readouterr()
 
 

@@ -6,7 +6,15 @@ import re
 
 import pytest
 
-from tools import audit, cards, check_links, common, make_hashes
+from tools import audit, cards, check_links, common, make_env, make_hashes
+
+
+def test_a_python_without_pip_is_told_in_a_sentence(tmp_path, monkeypatch, capsys):
+    def debian(builder, context):
+        raise make_env.subprocess.CalledProcessError(1, [context.env_exe, "-m", "ensurepip"])
+
+    monkeypatch.setattr(make_env.venv.EnvBuilder, "_setup_pip", debian)
+    assert make_env.main(tmp_path / "env") == 1 and "python3-venv" in capsys.readouterr().err
 
 
 def test_every_pin_has_hashes():

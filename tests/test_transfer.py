@@ -7,8 +7,8 @@ import pytest
 
 from recsys_lib.data import held_out_scene, temporal_split
 from recsys_lib.data.sceneworld import make_world
-from recsys_lib.errors import BadData
-from recsys_lib.evaluation import compare, judge
+from recsys_lib.errors import BadData, NotFitted
+from recsys_lib.evaluation import compare, judge, over_seeds
 from recsys_lib.language import unit
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.popularity import Popularity
@@ -117,6 +117,7 @@ def test_the_truth_judge_shows_nobody_what_they_have(world, split):
     j = judge_truth(Popularity().fit(split.train, split.until), split, world)
     seen = set(zip(split.train.events.user, split.train.events.item, strict=True))
     assert not any((u, i) in seen for u, row in zip(j.pairs.user, j.lists, strict=True) for i in row)
+    np.testing.assert_allclose(over_seeds([j, j]).pairs.clicks, j.pairs.clicks)
 
 
 def test_judged_averages_over_seeds(split):
@@ -143,6 +144,22 @@ def test_the_switch_serves_each_scene_by_its_events(split, vectors):
     for scene in range(split.log.n_scenes):
         inside = switch.grown if counts[scene] == counts.max() else switch.young
         np.testing.assert_array_equal(switch.score(np.arange(9), scene), inside.score(np.arange(9), scene))
+
+
+def test_scenes_may_be_named_and_what_is_none_is_refused(split, vectors):
+    music = split.log.scene_code("music")
+    assert restricted(split.train, ["music"]).events.equals(restricted(split.train, [music]).events) and len(restricted(split.train, ["music"]).events)
+    with pytest.raises(BadData, match="no scene 77"):
+        restricted(split.train, [77])
+    with pytest.raises(BadData, match="shots are"):
+        few_shot(split.log, "music", (0, -5))
+    with pytest.raises(NotFitted, match="Switch is not fitted"):
+        Switch(Popularity(), ItemKNN(), 3).score(np.array([0]), 0)
+    switch = Switch(Popularity(), ItemKNN(), 3).fit(split.train, split.until)
+    np.testing.assert_array_equal(switch.score(np.arange(3), "music"), switch.score(np.arange(3), music))
+    for k, scene in ((0, np.zeros(len(vectors), int)), (3, np.zeros(2, int))):
+        with pytest.raises(BadData, match="one scene for each vector"):
+            among_neighbours(vectors, scene, k=k)
 
 
 def test_neighbours_of_the_own_scene_bring_out_the_theme():

@@ -41,11 +41,12 @@ SIZE = {"preset": "tiny", "theme_share": 0.8}
 VECTORS = 64
 
 SETUP = """\
-# Set-up. On Colab it installs the packages; where they are missing it brings the tests and your class's tables.
+# Set-up. It installs what is missing, and brings the tests and your class's tables. Where PyTorch is, as on Colab, no other package is touched.
 import base64, importlib.util, io, pathlib, zipfile
 
 if importlib.util.find_spec("recsys_lib") is None:
-    %pip install -q --no-deps "recsys-lib @ git+{url}@{branch}"
+    alone = "--no-deps" if importlib.util.find_spec("torch") else ""
+    %pip install -q {{alone}} "recsys-lib @ git+{url}@{branch}"
 if importlib.util.find_spec("otter") is None:
     %pip install -q "otter-grader>=7,<8"
 if not pathlib.Path("tests").is_dir():

@@ -43,7 +43,11 @@ def main(folder: Path = ROOT / ".venv") -> int:
     print("Installing the environment into .venv, once. This takes some minutes.", flush=True)
     stamp.unlink(missing_ok=True)
     if subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode if python.exists() else True:
-        venv.EnvBuilder(with_pip=True, clear=True).create(folder)
+        try:
+            venv.EnvBuilder(with_pip=True, clear=True).create(folder)
+        except subprocess.CalledProcessError:  # ensurepip, which Debian and Ubuntu pack apart
+            print("This Python has no pip to put into .venv; on Ubuntu and Debian `sudo apt install python3-venv` brings it. Then run the command again.", file=sys.stderr)
+            return 1
     install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     steps = [[*install, "-c", "constraints.txt", *cpu_index(), "-e", ".[book,test]"]]
     if os.environ.get("RECSYS_HASHES"):

@@ -23,11 +23,12 @@ from tools.citations import Bibliography
 from tools.flatten import Flattener, Unflattenable
 
 SETUP = """\
-# Set-up, for Colab. It does nothing where the book's library is already installed, and never touches numpy or torch.
+# Set-up. It does nothing where the book's library is already installed. Where PyTorch is, as on Colab, no other package is touched.
 import importlib.util
 
 if importlib.util.find_spec("recsys_lib") is None:
-    %pip install -q --no-deps "recsys-lib @ git+{url}@{branch}"
+    alone = "--no-deps" if importlib.util.find_spec("torch") else ""
+    %pip install -q {{alone}} "recsys-lib @ git+{url}@{branch}"
 """
 INSTRUCTOR = "*Instructor edition: it holds the solutions. Please do not publish it.*"
 

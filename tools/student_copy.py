@@ -24,11 +24,11 @@ CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?P<body>(?:(?!```).*\n)*?)```[ \t]
 TAGGED = re.compile(r"^:?tags: *\[[^\]]*\bsolution\b[^\]]*\]", re.M)
 WORDS = re.compile(r"^(?P<fence>:{3,})\{solution\}[^\n]*\n(?:.*\n)*?(?P=fence)[ \t]*\n+", re.M)
 
-HOMEWORK = re.compile(r"^(?:## Homework\n\n)?(?:.+\n)*?.*\]\(homework/.*\n(?:.+\n)*\n?|^\| homework \|.*\n", re.M)
+HOMEWORK = re.compile(r"^## Homework.*\n(?:(?!## ).*\n)*|^(?:.+\n)*?.*\]\(homework/.*\n(?:.+\n)*\n?|^\| homework \|.*\n", re.M)
 
 
 def without_homework(text: str) -> str:
-    """A page without the paragraphs that link to ``homework/``, the heading that then has nothing under it, and homework's row in a table."""
+    """A page without its section on homework, the paragraphs that link to ``homework/``, and homework's row in a table."""
     return HOMEWORK.sub("", text).rstrip("\n") + "\n"
 
 
@@ -62,8 +62,8 @@ def copy(root: Path, target: Path, url: str | None = None, branch: str | None = 
         page.write_text(without_homework(page.read_text(encoding="utf8")), encoding="utf8")
     if url:
         old, old_branch = common.repository(root)
-        for name in ("_config.yml", "CITATION.cff"):
-            text = (target / name).read_text(encoding="utf8").replace(old, url.rstrip("/"))
+        for name in ("_config.yml", "CITATION.cff", "README.md"):
+            text = (target / name).read_text(encoding="utf8").replace(old, url.rstrip("/")).replace(common.home(root), common.home(target))
             if branch:
                 text = re.sub(rf"^(\s*branch: ){re.escape(old_branch)}$", rf"\g<1>{branch}", text, flags=re.M)
             (target / name).write_text(text, encoding="utf8")

@@ -50,7 +50,7 @@ class BPRMF:
         self.log = log.before(until)
         events = self.log.events
         if not len(events):
-            raise BadData(f"{log.name} has no events before {until}; nothing can be learned from it.")
+            raise BadData(f"{log.name} has no events{'' if until is None else f' before {until}'}; nothing can be learned from it.")
         random = torch.Generator().manual_seed(self.seed)
         user = torch.as_tensor(events[USER].to_numpy(np.int64, copy=True))
         item = torch.as_tensor(events[ITEM].to_numpy(np.int64, copy=True))

@@ -34,10 +34,16 @@ class EASE:
     def __init__(self, lam: float = 500.0, most: int = 12_000, dtype: type = np.float32) -> None:
         if not lam > 0:
             raise BadData(f"lam is {lam}; EASE needs a positive ridge, or the matrix has no inverse.")
+        if most < 1:
+            raise BadData(f"most is {most}; let one item take part at least.")
         self.lam, self.most, self.dtype = lam, most, dtype
 
     def fit(self, log: InteractionLog, until: int | None = None) -> EASE:
-        """Invert the Gram matrix of the events before ``until`` (all if None) by a Cholesky factorisation."""
+        """Invert the Gram matrix of the events before ``until`` (all if None) by a Cholesky factorisation.
+
+        Raises:
+            BadData: there are no events, or rounding leaves the matrix without an inverse.
+        """
         self.log = log.before(until)
         count = np.asarray(self.log.matrix().sum(0)).ravel()
         self.kept = np.sort(np.argsort(-count, kind="stable")[: min(self.most, int((count > 0).sum()))])

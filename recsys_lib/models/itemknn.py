@@ -18,8 +18,8 @@ class ItemKNN:
     Args:
         neighbours: keep only each item's strongest neighbours; ``None`` keeps all.
         shrink: added to the denominator, so that two lone co-buyers do not make a perfect neighbour.
-        target: power of the recommended item's number of people in the denominator. 0.5 is the cosine, which takes popularity out; 0 leaves all of it in
-            (Aiolli, RecSys 2013, calls this an asymmetric cosine).
+        target: power of the recommended item's number of people in the denominator. 0.5 is the cosine, which takes popularity out; 0 leaves all of it in.
+            That of the person's own item stays 0.5, where Aiolli's asymmetric cosine (RecSys 2013) lets the two powers add up to 1.
         dtype: float32, or float64 where rounding must not decide between nearly equal sums.
 
     Attributes:

@@ -10,10 +10,10 @@ from recsys_lib.data.log import InteractionLog
 
 
 class Mix:
-    """Score = prior + weight · log(1 + scale · personal). The logarithm keeps one strong neighbour from shouting down the rest.
+    """Score = prior + weight · log(1 + scale · max(personal, 0)). The logarithm keeps one strong neighbour from shouting down the rest.
 
     Args:
-        prior, personal: models; ``personal`` must score ≥ 0 (item-kNN, transition counts). weight, scale: to be tuned.
+        prior, personal: models; of ``personal`` only what is above 0 counts (all of item-kNN and transition counts, not of EASE). weight, scale: to be tuned.
     """
 
     def __init__(self, prior: Any, personal: Any, weight: float = 1.0, scale: float = 50.0) -> None:

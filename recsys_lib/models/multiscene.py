@@ -6,7 +6,8 @@ A *tower* is built with (scenes, pools, d) and maps the pools of a past, float [
 
 Loss, negatives, prior, item reader and training are SceneFusion's own, so that rows of a table differ in the tower alone. Each is its paper's
 idea reduced to one layer, without what belongs to click prediction (batch norm, output heads). Every parameter whose name begins with
-``scene_`` belongs to the scenes; with these at zero a tower treats all scenes alike (Alone apart, which has nothing else).
+``scene_`` belongs to the scenes; with these at zero a tower treats all scenes alike (Alone apart, which has nothing else, and Gated, whose gates name
+their own).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from recsys_lib.data.log import DAY, ITEM, TIME, InteractionLog
+from recsys_lib.data.log import DAY, ITEM, TIME, UNDATED, InteractionLog
 from recsys_lib.errors import BadData
 from recsys_lib.models.histories import Fitted, check_codes
 
@@ -37,7 +37,7 @@ class Popularity:
     log = Fitted()
 
     def __init__(self, window: float | None = None) -> None:
-        if window is not None and window <= 0:
+        if window is not None and not window > 0:
             raise BadData(f"window is {window}; give a positive number of days, or None for all time.")
         self.window = window
 
@@ -51,7 +51,7 @@ class Popularity:
         events = self.log.events
         if self.window is not None:
             _needs_days(log)
-            events = events[events[TIME] >= _end(self.log, until) - self.window * DAY]
+            events = events[(events[TIME] != UNDATED) & (events[TIME] >= _end(self.log, until) - self.window * DAY)]
         self.count = np.bincount(events[ITEM], minlength=log.n_items).astype(np.float32)
         return self
 
@@ -66,8 +66,9 @@ class PopularityPrior:
 
     The weights are a conditional logit (McFadden, 1974): at each of ``cuts`` moments inside training, ``step`` days apart, the
     windows are counted strictly before the moment, and the items taken in the following ``step`` days are the choices among
-    all items of the scene. The weights of a scene maximise the mean log-likelihood of these choices. A scene in which no item had a
-    count at any of these moments, since it is younger than they are, keeps the weights it begins with, equal for all windows.
+    all items of the scene. The weights of a scene maximise the mean log-likelihood of these choices minus .001 · Σ weight² (a little ridge,
+    since counts of nested windows are much alike). A scene in which no item had a count at any of these moments, since it is younger than they
+    are, keeps the weights it begins with, equal for all windows.
 
     Args:
         windows: days. cuts: moments. step: days between them, and how far each looks ahead.
@@ -80,7 +81,7 @@ class PopularityPrior:
     log = Fitted()
 
     def __init__(self, windows: tuple[float, ...] = (14, 30, 90, 365), cuts: int = 12, step: float = 14) -> None:
-        if not len(windows) or min(*windows, cuts, step) <= 0:
+        if not len(windows) or any(number is None or not number > 0 for number in (*windows, cuts, step)):
             raise BadData(f"windows are {windows}, cuts {cuts}, step {step}; give one window at least, and positive numbers.")
         self.windows, self.cuts, self.step = windows, cuts, step
 

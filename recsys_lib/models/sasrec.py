@@ -29,7 +29,7 @@ class Dropout(nn.Module):
 
     def __init__(self, share: float) -> None:
         super().__init__()
-        self.cut = round(256 * share)
+        self.cut = min(255, round(256 * share))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Any floating shape, same shape out."""

@@ -64,7 +64,7 @@ def save(model: Any, folder: str | Path) -> Path:
     Raises:
         BadData: the model is not fitted, or has a tower. RecsysError: the disk is full or the folder cannot be written.
     """
-    if not hasattr(model, "net"):
+    if not hasattr(model, "log"):
         raise BadData(f"this {type(model).__name__} is not fitted, so there is nothing to save; call fit first.")
     if getattr(model, "tower", None) is not None:
         raise BadData("a system with a tower is not saved, because a file of JSON and tensors cannot hold its code; keep net.state_dict() yourself.")
@@ -79,7 +79,7 @@ def save(model: Any, folder: str | Path) -> Path:
         "texts": texts_of(model.log),
         "weights": f"weights-{digest[:12]}.safetensors", "digest": digest, "epochs": model.log_,
     }  # fmt: skip
-    text, before = json.dumps(facts, indent=1, ensure_ascii=False), _weights_of(folder)
+    text, before = json.dumps(facts, indent=1, ensure_ascii=False, default=np.generic.item), _weights_of(folder)
     writing(folder / facts["weights"], lambda part: part.write_bytes(content))
     writing(folder / "system.json", lambda part: part.write_text(text, encoding="utf-8"))
     if before and before != facts["weights"]:  # those of the system that was replaced, and nobody else's

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from recsys_lib.data.log import DAY, DESCRIPTION, ITEM, NAME, SCENE, TIME, USER, InteractionLog
+from recsys_lib.data.log import DAY, DESCRIPTION, ITEM, NAME, SCENE, TIME, UNDATED, USER, InteractionLog
 from recsys_lib.data.splits import Split
 from recsys_lib.errors import BadData
 from recsys_lib.models import saving
@@ -63,7 +63,8 @@ class SceneFusion:
     vector after a learned linear map, π a weighted sum of log popularity in several windows. All of it is trained at once by a
     softmax over the items of the scene: at each of ``cuts`` moments, ``step`` days apart, counts are taken strictly before the
     moment, and the events of the following ``step`` days are to be predicted, each from its own person's strictly earlier past.
-    The sum over the scene is estimated from ``negatives`` drawn items with a log-q correction (Yi et al., RecSys 2019).
+    The sum over the scene is estimated from ``negatives`` drawn items with a log-q correction (Yi et al., RecSys 2019); q is proportional
+    to .3 + the square root of the geometric mean, over the windows, of 1 + an item's count.
     An item without events at a moment is *new* there, as it will be at T: so the model learns what newness is worth.
 
     Args:
@@ -126,11 +127,13 @@ class SceneFusion:
         if self.descriptions is not None and len(self.descriptions) != log.n_scenes:
             raise BadData(f"there are {len(self.descriptions)} descriptions for the {log.n_scenes} scenes of {log.name}; give one row a scene.")
         self.log = log = log.before(until)
-        time, item, user, scene = (log.events[c].to_numpy(np.int64) for c in (TIME, ITEM, USER, SCENE))
+        dated = log.events[log.events[TIME] != UNDATED]
+        time, item, user, scene = (dated[c].to_numpy(np.int64) for c in (TIME, ITEM, USER, SCENE))
         self.until = int(until) if until is not None else int(time.max(initial=0)) + 1
         self.past = Reader(self._profiles, log)
-        moments = self.until - (1 + np.arange(self.cuts)) * int(self.step * DAY)
-        which = np.ceil((self.until - time) / (self.step * DAY)).astype(int) - 1  # the moment an event follows
+        step = max(1, int(self.step * DAY))
+        moments = self.until - (1 + np.arange(self.cuts)) * step
+        which = (self.until - 1 - time) // step  # the moment an event follows
         asked = np.flatnonzero(which < self.cuts)
         if not len(time):
             raise BadData(f"{log.name} has no events before T, so there is nothing to learn from; choose a later T, or a log whose events are spread over time.")
@@ -164,8 +167,13 @@ class SceneFusion:
 
         settings = {"epochs": self.epochs, "lr": self.lr, "weight_decay": self.weight_decay, "no_decay": ("gates.mean", "tower.mean", "log_tau", "beta", "new"), "seed": self.seed}
         settings |= {"validate": validate if validation is not None else None, "show_progress": show_progress}
-        settings["facts"] = saving.options(self) | saving.learned_from(self)
-        self.log_ = train(self.net, batches, loss, **settings | training)
+        questions = [] if validation is None else [validation.pairs[[USER, SCENE]].to_numpy(np.int64).ravel(), *validation.positives]
+        settings["facts"] = saving.options(self) | saving.learned_from(self) | {"validation": saving.digest_of(np.concatenate([[], *questions]))}
+        try:
+            self.log_ = train(self.net, batches, loss, **settings | training)
+        except BaseException:  # interrupted, or no number: half a training is no system, and ``_things`` may be those of an earlier one
+            del self.log
+            raise
         self._read_things()
         return self
 

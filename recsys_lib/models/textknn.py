@@ -53,7 +53,7 @@ class TextKNN:
     ) -> None:
         if center not in ("none", "scene"):
             raise BadData(f"center is {center!r}; use 'none' or 'scene'.")
-        if half_life is not None and half_life <= 0:
+        if half_life is not None and not half_life > 0:
             raise BadData(f"half_life is {half_life}; give a positive number of days, or None.")
         self.given, self.encoder, self.fields = vectors, encoder, fields
         self.half_life, self.center, self.popularity, self.window, self.dtype = half_life, center, popularity, window, dtype
@@ -65,7 +65,7 @@ class TextKNN:
             BadData: the vectors do not match the items, or a window in days meets a log without calendar time.
         """
         self.log = log.before(until)
-        given = self.given if self.given is not None else self._encode(log)
+        given = np.asarray(self.given) if self.given is not None else self._encode(log)
         if given.ndim != 2 or len(given) != log.n_items or not np.isfinite(given).all():
             raise BadData(f"vectors have shape {given.shape}; {log.name} needs one row of finite numbers for each of its {log.n_items} items.")
         vectors = _unit(given.astype(self.dtype))

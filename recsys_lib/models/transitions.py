@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from recsys_lib.data.log import InteractionLog
+from recsys_lib.errors import BadData
 from recsys_lib.models.histories import Fitted, Histories, Reader, check_codes
 
 
@@ -19,16 +20,27 @@ class TransitionCounts:
         steps: how far a transition may reach. decay: weight lost a step. norm: 0 uses counts as they are, 1 shares.
 
     Attributes:
-        count: sparse [n_items, n_items], row = from, column = to.
+        count: sparse float32 [n_items, n_items], row = from, column = to: C, each row over its (1 + sum)^norm; the counts themselves with norm 0.
+
+    Raises:
+        BadData: steps below 1, a decay outside 0 … 1, a negative norm.
     """
 
     log = Fitted()
 
     def __init__(self, steps: int = 3, decay: float = 0.5, norm: float = 0.5) -> None:
+        if steps < 1 or not 0 <= decay <= 1 or not norm >= 0:
+            raise BadData(f"steps is {steps}, decay {decay} and norm {norm}; give 1 step at least, a decay from 0 to 1, and a norm of 0 or more.")
         self.steps, self.decay, self.norm = steps, decay, norm
 
     def fit(self, log: InteractionLog, until: int | None = None) -> TransitionCounts:
-        """Count the transitions among the events before ``until`` (all if None)."""
+        """Count the transitions among the events before ``until`` (all if None).
+
+        Raises:
+            BadData: the log knows no order of events.
+        """
+        if log.time_kind == "none":
+            raise BadData(f"{log.name} knows no order of events, so nothing follows anything; use ItemKNN.")
         self.log = log.before(until)
         self.past = Reader(Histories.of, self.log)
         start, item, step = self.past()
