@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from recsys_lib.data.log import ITEM, NAME, SCENE, USER, InteractionLog
 from recsys_lib.data.splits import KINDS, Split, tie_order
 from recsys_lib.errors import BadData
-from recsys_lib.metrics import matched_auc, ndcg, rank_of, recall, top_k
+from recsys_lib.metrics import as_float, matched_auc, ndcg, rank_of, recall, top_k
 
 METRICS = ("ndcg10", "recall10", "recall100", "pm_auc")
 SLICES = ("all", "known", "new")
@@ -139,16 +139,13 @@ def _figures(ranks: np.ndarray, auc: np.ndarray) -> tuple[float, ...]:
     return len(ranks), ndcg(ranks), recall(ranks, 10), recall(ranks, 100), a.mean() if len(a) else np.nan, len(ranks) - len(a)
 
 
-def as_float(scores: np.ndarray) -> np.ndarray:
-    """Scores as they are told apart: float64 stays so, counts and half precision become at least float32."""
-    return scores.astype(np.result_type(scores, np.float32), copy=False)
-
-
 def check_scores(scores: np.ndarray, users: np.ndarray, log: InteractionLog, scene: int) -> None:
     """Raise BadData unless ``scores`` has one number for each of ``users`` and each item of the scene."""
     asked = (len(users), len(log.scene_items(scene)))
     if scores.shape != asked:
         raise BadData(f"score returned shape {scores.shape} in scene {log.scenes[NAME][scene]!r}; {asked} was asked for.")
+    if scores.dtype.kind not in "biuf":
+        raise BadData(f"score returned values of type {scores.dtype} in scene {log.scenes[NAME][scene]!r}; give numbers, float32 as a rule.")
     if np.isnan(scores).any():
         raise BadData(f"score returned nan for user {users[np.isnan(scores).any(1)][0]} in scene {log.scenes[NAME][scene]!r}; mend the model first.")
 
@@ -181,10 +178,11 @@ def consistency(judgement: Judgement, split: Split, vectors: np.ndarray) -> floa
     Returns:
         Mean over the pairs of scenes that share at least two people; nan where there are none.
     """
+    full, values = (judgement.lists >= 0).all(1), []
     unit = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
-    centre = np.einsum("pkd->pd", unit[judgement.lists]) * (judgement.lists >= 0).all(1)[:, None]
+    centre = np.einsum("pkd->pd", unit[judgement.lists[full]])
     centre = centre / (np.linalg.norm(centre, axis=1, keepdims=True) + 1e-9)
-    user, scene, values = split.pairs[USER].to_numpy(), split.pairs[SCENE].to_numpy(), []
+    user, scene = split.pairs[USER].to_numpy()[full], split.pairs[SCENE].to_numpy()[full]
     for a in np.unique(scene):
         for b in np.unique(scene[scene > a]):
             _, at_a, at_b = np.intersect1d(user[scene == a], user[scene == b], return_indices=True)
@@ -222,13 +220,16 @@ def _draws(pairs: pd.DataFrame, values: np.ndarray, draws: int, seed: int) -> np
         drawn = rng.integers(people, size=(rows, people)) + people * np.arange(rows)[:, None]
         weight = np.bincount(drawn.ravel(), minlength=rows * people).reshape(rows, people)
         with np.errstate(invalid="ignore"):
-            means[at : at + len(weight)] = np.nanmean((weight @ total) / (weight @ n), axis=1)
+            mean = (weight @ total) / (weight @ n)
+            means[at : at + len(weight)] = np.nansum(mean, axis=1) / np.count_nonzero(~np.isnan(mean), axis=1)
     return means
 
 
 def _interval(pairs: pd.DataFrame, metric: str, draws: int = DRAWS, seed: int = 0) -> tuple[float, float]:
-    low, high = np.nanquantile(_draws(pairs, pairs[metric].to_numpy(float), draws, seed), [0.025, 0.975])
-    return float(low), float(high)
+    """The 95 % interval of :func:`scene_mean`: low and high; nan where no pair has the metric."""
+    means = _draws(pairs, pairs[metric].to_numpy(float), draws, seed)
+    means = means[~np.isnan(means)]
+    return tuple(np.quantile(means, [0.025, 0.975]).tolist()) if len(means) else (np.nan, np.nan)
 
 
 def over_seeds(runs: Sequence[Judgement]) -> Judgement:
@@ -250,7 +251,7 @@ def over_seeds(runs: Sequence[Judgement]) -> Judgement:
 
 
 def compare(a: Judgement, b: Judgement, metric: str = "ndcg10", person: str = "known", item: str = "known", draws: int = DRAWS, seed: int = 0) -> dict[str, float]:
-    """Paired difference a - b in one slice: ``difference``, its 95 % interval ``low``, ``high`` (users redrawn, the same for both), ``relative``, ``n``.
+    """Paired difference a - b in one slice: ``difference``, its 95 % interval ``low``, ``high`` (users redrawn, the same for both), ``relative``, ``n`` (pairs that have the metric).
 
     Raises:
         BadData: the two were not asked the same pairs; an unknown metric or slice, or one without a pair.
@@ -261,10 +262,9 @@ def compare(a: Judgement, b: Judgement, metric: str = "ndcg10", person: str = "k
         raise BadData(f"{a.name} and {b.name} were judged on different pairs; judge both on one split.")
     if x.empty:
         raise BadData(f"there is no pair of {person} persons and {item} items in this split.")
-    gap = (x[metric] - y[metric]).to_numpy(float)
-    mean, base = scene_mean(x.assign(gap=gap), "gap"), scene_mean(y, metric)
-    low, high = np.nanquantile(_draws(x, gap, draws, seed), [0.025, 0.975])
-    return {"difference": mean, "low": float(low), "high": float(high), "relative": mean / base if base else np.nan, "n": len(x)}
+    x["gap"] = x[metric] - y[metric]
+    mean, base, (low, high) = scene_mean(x, "gap"), scene_mean(y, metric), _interval(x, "gap", draws, seed)
+    return {"difference": mean, "low": low, "high": high, "relative": mean / base if base else np.nan, "n": int(x["gap"].notna().sum())}
 
 
 def scoreboard(judgements: Sequence[Judgement], metric: str = "ndcg10", slices: Sequence[tuple[str, str]] = (("known", "known"), ("known", "new"), ("withheld", "all"))) -> pd.DataFrame:

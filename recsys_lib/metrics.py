@@ -15,6 +15,11 @@ import torch
 from recsys_lib.errors import BadData
 
 
+def as_float(scores: np.ndarray) -> np.ndarray:
+    """Scores as they are told apart: float64 stays so, counts and half precision become at least float32."""
+    return scores.astype(np.result_type(scores, np.float32), copy=False)
+
+
 def ndcg(ranks: np.ndarray, k: int = 10) -> float:
     """NDCG@k with binary gains. ``ranks``: 0-based ranks of all positives. The ideal list has min(k, positives) hits."""
     gains = _gains(k)

@@ -80,7 +80,7 @@ def bars_with_intervals(
     """
     first = next(iter(rows.values()))
     series = rows if isinstance(first, Mapping) else {"": rows}
-    labels = list(next(iter(series.values())))
+    labels = list(dict.fromkeys(label for values in series.values() for label in values))
     ax = _axes(ax, x, "", title)
     thick = 0.8 / len(series)
     for i, (name, values) in enumerate(series.items()):
@@ -100,7 +100,7 @@ def lines(
     at: Sequence[float], series: Mapping[str, Sequence[float]], bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
     x: str = "", y: str = "", title: str = "", log: str = "", ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
-    """Lines over a common axis, each with its own colour and marker.
+    """Lines over a common axis, each with its own colour and, up to 40 positions, its own marker.
 
     Args:
         at: positions on the horizontal axis.
@@ -134,9 +134,9 @@ def histogram(
     named = series if isinstance(series, Mapping) else {"": series}
     ax = _axes(ax, x, y, title)
     values = np.concatenate([np.asarray(v, float).ravel() for v in named.values()])
+    values = values[np.isfinite(values) & ((values > 0) | ("x" not in log))]
     if isinstance(bins, int):
-        positive = values[values > 0]
-        bins = np.geomspace(positive.min(), positive.max(), bins + 1) if "x" in log else np.linspace(values.min(), values.max(), bins + 1)
+        bins = np.geomspace(values.min(), values.max(), bins + 1) if "x" in log else np.histogram_bin_edges(values, bins)
     for i, (name, one) in enumerate(named.items()):
         kind = "stepfilled" if len(named) == 1 else "step"
         ax.hist(one, bins=bins, histtype=kind, color=COLOURS[i % len(COLOURS)], linewidth=2, linestyle=("-", "--", ":", "-.")[i % 4], label=name)

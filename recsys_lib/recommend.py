@@ -16,7 +16,8 @@ import pandas as pd
 from recsys_lib.data.log import CATEGORIES, TITLE, InteractionLog
 from recsys_lib.data.splits import hash64
 from recsys_lib.errors import BadData
-from recsys_lib.evaluation import as_float, check_scores
+from recsys_lib.evaluation import check_scores
+from recsys_lib.metrics import as_float
 
 Rule = np.ndarray | Callable[[pd.DataFrame], Any]
 

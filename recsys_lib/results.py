@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from recsys_lib.data.sources import writing
@@ -35,8 +36,11 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit of this checkout, short; None outside one."""
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
+    """The commit of this checkout, short; None outside one, and on a machine without git."""
+    try:
+        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
+    except OSError:
+        return None
     return done.stdout.strip() or None
 
 
@@ -51,7 +55,7 @@ def record(run: str, *, command: str, metrics: Any, **facts: Any) -> Path:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30)
     entry = {"id": run, "command": command, "commit": commit(), "date": datetime.date.today().isoformat(), "device": machine(), "peak_gb": round(peak, 2), **facts, "metrics": metrics}
-    text = json.dumps(entry, indent=1, ensure_ascii=False, default=float)
+    text = json.dumps(entry, indent=1, ensure_ascii=False, default=lambda value: np.asarray(value).item())
     return writing(folder() / f"{run}.json", lambda part: part.write_text(text, encoding="utf-8"))
 
 

@@ -1,5 +1,8 @@
 """The judge: equal to plain definitions and to ranx on random cases; ties, slices, intervals."""
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +12,10 @@ from hypothesis import strategies as st
 from recsys_lib.data import temporal_split
 from recsys_lib.data.splits import hash64
 from recsys_lib.errors import BadData
-from recsys_lib.evaluation import compare, judge, scoreboard
+from recsys_lib.evaluation import compare, consistency, judge, over_seeds, scoreboard
 from recsys_lib.metrics import list_ndcg, matched_auc, ndcg, rank_of, recall, top_k
 from recsys_lib.models.validation import ndcg10
+from recsys_lib.transfer import asked
 from tests.test_splits import make_log
 
 
@@ -189,6 +193,42 @@ def test_a_score_of_a_wrong_shape_or_nan_is_refused(case):
     wrong.score = lambda users, scene, history=None: np.zeros((len(users), 1))
     with pytest.raises(BadData, match="shape"):
         judge(wrong, split)
+
+
+def test_scores_may_be_counts_and_must_be_numbers(case):
+    log, split, rng = case
+    counts = Fixed(log, rng.integers(5, size=(log.n_users, log.n_items)))
+    judged = judge(counts, split).pairs.query("item == 'all'")
+    assert ndcg10(counts, split) == pytest.approx(judged.groupby("scene").ndcg10.mean().mean(), abs=1e-12)
+    with pytest.raises(BadData, match="values of type object"):
+        judge(Fixed(log, counts.table.astype(object)), split)
+
+
+def test_only_full_lists_count_for_consistency(case):
+    log, split, rng = case
+    vectors = rng.standard_normal((log.n_items, 4))
+    judged, short = judge(Fixed(log, rng.standard_normal((log.n_users, 4)) @ vectors.T), split), rng.random(len(split.pairs)) < 0.5
+    some = replace(judged, lists=judged.lists[~short])
+    judged.lists[short, 9] = -1
+    assert consistency(judged, split, vectors) == pytest.approx(consistency(some, asked(split, ~short), vectors), abs=1e-12)
+
+
+def test_what_cannot_be_compared_is_told_without_a_warning():
+    log = make_log([(0, 0, 1), (0, 2, 2), (0, 4, 3), (1, 0, 1), (1, 2, 4), (1, 4, 9), (0, 6, 9)])
+    judged = judge(Fixed(log, np.arange(8.0).reshape(2, 4)), temporal_split(log))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        row, board, gap = judged.summary().loc[("known", "all")], scoreboard([judged], "pm_auc", [("known", "all")]), compare(judged, judged, "pm_auc", item="all")
+    assert row.n == 2 and np.isnan([row.pm_auc, row.pm_auc_low, gap["low"], gap["high"]]).all() and row.ndcg10_low <= row.ndcg10
+    assert gap["n"] == board[("known × all", "n")].item() == 0
+
+
+def test_seeds_are_averaged_whatever_the_metric_is_called(case):
+    log, split, rng = case
+    runs = [judge(Fixed(log, rng.random((log.n_users, log.n_items))), split) for _ in range(2)]
+    for run, value in zip(runs, (1.0, 2.0), strict=True):
+        run.pairs = run.pairs.drop(columns=["ndcg10", "recall10", "recall100", "pm_auc"]).assign(clicks=value)
+    assert over_seeds(runs).value("clicks", item="all") == 1.5
 
 
 def test_a_catalogue_smaller_than_k_leaves_places_empty():

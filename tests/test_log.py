@@ -39,6 +39,35 @@ def test_what_does_not_fit_together_is_refused(events, items, message):
         build_log(events, items, SCENES)
 
 
+def test_categories_have_no_say_in_the_codes():
+    turned = {c: pd.CategoricalDtype(order, ordered=True) for c, order in (("item_id", ["b", "a"]), ("scene", ["music", "shop"]), ("user_id", ["v", "u"]))}
+    log = build_log(*(frame.astype({c: kind for c, kind in turned.items() if c in frame}) for frame in (EVENTS, ITEMS)), SCENES, pd.DataFrame({"user_id": pd.Categorical(["v", "w"]), "age": [3, 4]}))
+    plain = build_log(EVENTS, ITEMS, SCENES)
+    assert log.items["title"].tolist() == plain.items["title"].tolist() and log.events.equals(plain.events)
+    assert log.users["user_id"].tolist() == ["u", "v", "w"] and log.users["age"].tolist()[1:] == [3, 4]
+
+
+@pytest.mark.parametrize(("users", "message"), [
+    (pd.DataFrame({"uid": ["u"]}), "the users table has no column 'user_id'"),
+    (pd.DataFrame({"user_id": ["u", None]}), "users row 1: user_id is missing"),
+    (pd.DataFrame({"user_id": [1, 2]}), r"the user_id are of several types \(int, str\)"),
+    (pd.DataFrame({"user_id": ["u", "v", "u"]}), "person 'u' stands twice in the users table"),
+])  # fmt: skip
+def test_a_users_table_is_looked_at(users, message):
+    with pytest.raises(BadData, match=message):
+        build_log(EVENTS, ITEMS, SCENES, users)
+
+
+def test_a_scene_is_named_with_text_and_an_item_with_keys_of_one_kind():
+    number = {"shop": 1, "music": 2}
+    with pytest.raises(BadData, match="the scene 1 is a int; name scenes with text"):
+        build_log(*(frame.assign(scene=frame["scene"].map(number)) for frame in (EVENTS, ITEMS)), SCENES.assign(name=[1, 2]))
+    with pytest.raises(BadData, match=r"the item_id are of several types \(int, str\)"):
+        build_log(EVENTS, ITEMS.assign(item_id=["b", 1, "a"]), SCENES)
+    with pytest.raises(BadData, match="names item 1 in scene"):
+        build_log(EVENTS.assign(item_id=1), ITEMS, SCENES)
+
+
 def test_broken_codes_are_refused():
     log = build_log(EVENTS, ITEMS, SCENES)
     for column, code in (("user", 2), ("item", 3), ("scene", -1)):

@@ -130,7 +130,7 @@ def test_evaluate_says_what_a_small_table_cannot_tell(reader, tables, tmp_path, 
 
 def test_nothing_before_t_is_said(tables, tmp_path):
     (tmp_path / "items.csv").write_bytes((tables / "items.csv").read_bytes())
-    (tmp_path / "interactions.csv").write_text("user_id,item_id,scene,timestamp\na,shop-0,shop,0\nb,shop-1,shop,1\n")
+    (tmp_path / "interactions.csv").write_text("user_id,item_id,scene,timestamp\na,shop-0,shop,1700000000\nb,shop-1,shop,1700000001\n")
     with pytest.raises(BadData, match="has no events before T, four fifths into its 2 events"):
         run("evaluate", "--data", tmp_path)
 

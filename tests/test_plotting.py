@@ -1,12 +1,22 @@
-"""The slider that needs no kernel."""
+"""Bars, histograms, and the slider that needs no kernel."""
 
 from __future__ import annotations
 
 import re
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from recsys_lib import plotting
+
+
+def test_no_bar_and_no_value_is_left_out():
+    both = plotting.bars_with_intervals({"a": {"x": (1, 0, 2)}, "b": {"x": (1, 0, 2), "y": (3, 2, 4)}})
+    assert [label.get_text() for label in both.get_yticklabels()] == ["x", "y"]
+    for values, log in (([5, 5, 5], ""), ([1, np.nan, 3], ""), ([0, 1, 10], "x")):
+        outline = plotting.histogram(values, log=log).patches[0].get_path().vertices
+        assert np.isfinite(outline).all() and np.ptp(outline[:, 0]) > 0.5 and outline[:, 1].max() >= 1
+    plt.close("all")
 
 
 def test_a_slider_shows_one_picture_and_says_what_each_shows():

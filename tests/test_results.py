@@ -1,5 +1,6 @@
 """Recorded runs: written whole or not at all, read back, and named when they are not there."""
 
+import numpy as np
 import pytest
 
 from recsys_lib import results
@@ -19,6 +20,13 @@ def test_a_run_comes_back_with_its_circumstances(folder):
     assert run["metrics"] == {"a": {"ndcg10": 0.5}} and run["seeds"] == [0, 1] and run["device"]["cores"] > 0
     assert results.table("00-trial").loc["a", "ndcg10"] == 0.5
     assert "python trial.py" in results.caption("00-trial")
+
+
+def test_a_run_is_recorded_without_git_and_its_counts_stay_whole(folder, monkeypatch):
+    monkeypatch.setenv("PATH", str(folder / "nothing here"))
+    results.record("00-trial", command="c", metrics={"n": np.int64(14_486), "better": np.bool_(True), "ndcg10": np.float32(0.5)})
+    run = results.load_result("00-trial")
+    assert run["commit"] is None and repr(run["metrics"]) == "{'n': 14486, 'better': True, 'ndcg10': 0.5}"
 
 
 def test_what_cannot_be_written_leaves_the_old_run_and_no_part_of_the_new(folder):

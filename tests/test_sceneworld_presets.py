@@ -47,6 +47,17 @@ def test_chunked_world_is_written_once_and_read_back(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [second.folder.name]
 
 
+def test_a_world_of_a_few_clicks_has_no_review():
+    log = sw.make_world("tiny", users=20, items=20, target=1).log
+    assert log.n_items == 160 and log.extras["reviews"].empty
+
+
+def test_a_cache_below_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = sw.make_world("xl-10m", users=60, items=40, target=500, cache="~/worlds").folder
+    assert folder.parent == tmp_path / "worlds" and list(folder.iterdir())
+
+
 def test_chunks_on_a_full_disk_leave_nothing_behind(tmp_path, monkeypatch):
     from recsys_lib.data import sceneworld_chunks as chunks
 

@@ -180,6 +180,14 @@ def test_offline_says_what_to_do_at_once(offline, capsys):
     assert _left(offline) == []
 
 
+def test_a_mirror_without_the_file_is_named(offline, monkeypatch, tmp_path):
+    monkeypatch.setenv("RECSYS_MIRROR", str(tmp_path / "miror"))
+    with pytest.raises(SourceUnreachable, match="point RECSYS_MIRROR, now .*miror, to a folder that holds a copy"):
+        fetch("bing-news")
+    with pytest.raises(SourceUnreachable, match="give root=, a local folder"):
+        load("amazon-reviews-2023")
+
+
 @pytest.mark.parametrize("answer", ["refused", "no such name", "silence"])
 def test_unreachable_network_fails_within_two_seconds(empty_cache, monkeypatch, answer):
     def connect(address, timeout):

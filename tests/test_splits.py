@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_lib.data import build_log, held_out_scene, leave_one_out, source_split, temporal_split
+from recsys_lib.data.splits import hashed_split
 from recsys_lib.errors import BadData
 
 
@@ -100,6 +101,18 @@ def test_what_every_split_keeps(name, rows):
     tuned = {(user, item) for user, items in zip(inner.pairs.user, inner.positives, strict=True) for item in items.tolist()}
     assert keys(inner.train.events) <= before and tuned <= before - keys(inner.train.events)
     assert inner.until is None or inner.until < split.until
+
+
+def test_tuning_of_a_hashed_split_asks_something_too():
+    log = make_log([(u, i, 0) for u in range(30) for i in range(u % 5, 40, 3)], time_kind="none")
+    split = source_split(log)
+    for _ in range(3):
+        inner = split.validation()
+        asked = [(user, item) for user, items in zip(inner.pairs.user, inner.positives, strict=True) for item in items.tolist()]
+        assert 0.1 < len(asked) / len(split.train.events) < 0.3 and set(asked) == keys(split.train.events) - keys(inner.train.events)
+        split = inner
+    with pytest.raises(BadData, match="share is 1.5"):
+        hashed_split(log, 1.5)
 
 
 def test_held_out_scene_leaves_nothing_of_it():

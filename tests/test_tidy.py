@@ -85,6 +85,9 @@ BROKEN = {
     "times missing": (dict(interactions=EVENTS + "u1,b,shop,,1\n" * 3), r"data row 4 \(line 5 of the file\) and 2 more rows, column timestamp"),
     "ratings of words": (dict(interactions=EVENTS + "u1,b,shop,5,good\n" * 2), r"data row 4 \(line 5 of the file\) and 1 more row, column rating"),
     "years": (dict(interactions="user_id,item_id,scene,timestamp\nu1,a,shop,2020\nu2,b,shop,2021\n"), r"data row 1 .* and 1 more row, .* the time '2020' would lie .*; write dates as 2024-05-01"),
+    "days from zero": (dict(interactions="user_id,item_id,scene,timestamp\nu1,a,shop,0\nu2,b,shop,400\n"), r"data row 2 .* the time '400' would lie in the first months of 1970"),
+    "long ago": (dict(interactions="user_id,item_id,scene,timestamp\nu1,a,shop,2024-05-01\nu2,b,shop,1650-12-31\n"), r"data row 2 .* the time '1650-12-31' is before 1970"),
+    "after a column of two lines": (dict(interactions='user_id,item_id,scene,timestamp,"my\nnote"\nu1,a,shop,2024-05-01,x\nu1,zz,shop,2024-05-01,x\n'), r"data row 2 \(line 4 of the file\)"),
     "days of a spreadsheet": (dict(interactions="user_id,item_id,scene,timestamp\nu1,a,shop,44012.5\n"), r"the time '44012.5' would lie in the first months of 1970"),
     "time nan": (dict(interactions=EVENTS + "u1,b,shop,NaN,1\n"), r"data row 4 .* the time is missing"),
     "time negative": (dict(interactions=EVENTS + "u1,b,shop,-5,1\n"), r"data row 4 .* the time '-5' is before 1970"),
@@ -160,6 +163,12 @@ def test_parquet_types(tmp_path):
     events.assign(timestamp=[5.0, np.nan]).to_parquet(tmp_path / "interactions.parquet")
     with pytest.raises(BadData, match=r"interactions.parquet, data row 2, column timestamp: the time is missing"):
         load_tidy(tmp_path)
+    events.assign(timestamp=[20240501.0, 20240502.0]).to_parquet(tmp_path / "interactions.parquet")
+    with pytest.raises(BadData, match=r"data row 1 and 1 more row, .* the time 20240501.0 looks like a date without dashes"):
+        load_tidy(tmp_path)
+    events.assign(timestamp=["9999-12-31", "2024-05-02"]).set_index("user_id").to_parquet(tmp_path / "interactions.parquet")
+    log = load_tidy(tmp_path)  # an index with a name is a column
+    assert log.users["user_id"].tolist() == ["7", "8"] and log.events["time"].tolist() == [1_714_608_000, 253_402_214_400]
     items.assign(title=[1, 2, 3]).to_parquet(tmp_path / "items.parquet")
     with pytest.raises(BadData, match=r"items.parquet, data row 1 and 2 more rows, column title: 1 is a int, not text"):
         load_tidy(tmp_path)

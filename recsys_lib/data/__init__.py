@@ -36,7 +36,7 @@ def load(name: str, **options: Any) -> InteractionLog:
         **options: options of that loader; see its module.
 
     Raises:
-        BadData: there is no such data set, or no such option value.
+        BadData: there is no such data set, or it has no such option; an option has an impossible value.
         SourceUnreachable: its files are in no cache and no mirror, and their home does not answer.
     """
     if name not in LOADERS:

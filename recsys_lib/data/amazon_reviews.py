@@ -49,7 +49,7 @@ def load(
     if isinstance(categories, str) or not categories or max_events < 1:
         raise BadData(f"categories must be a list of names and max_events at least 1, not {categories!r} and {max_events!r}.")
     if root.startswith("hf://"):
-        probe(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), "amazon-reviews-2023 (streamed from the Hugging Face hub)")
+        probe(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), "amazon-reviews-2023 (streamed from the Hugging Face hub)", instead="give root=, a local folder with the two folders of the hub")
     events, items = [], []
     for category in categories:
         reviews = _reviews(root, category, max_events)

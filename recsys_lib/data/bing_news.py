@@ -53,7 +53,7 @@ def load() -> InteractionLog:
     items = entities.groupby(ITEM_ID, sort=False)[NAME].agg(", ".join).rename(CATEGORIES).reset_index().assign(**{SCENE: "news"})
     items[TITLE] = items[ITEM_ID]
     clicks = shown.loc[shown["click"] == 1, [USER_ID, ITEM_ID, "part"]].drop_duplicates([USER_ID, ITEM_ID]).assign(**{SCENE: "news", TIMESTAMP: 0})
-    log = build_log(clicks, items, SCENES, shown[[USER_ID]], time_kind="none", name="bing-news", positive="a click")
+    log = build_log(clicks, items, SCENES, shown[[USER_ID]].drop_duplicates(), time_kind="none", name="bing-news", positive="a click")
     people, catalogue = pd.Index(log.users[USER_ID]), pd.Index(log.items[ITEM_ID])
     impressions = pd.DataFrame({
         USER: people.get_indexer(shown[USER_ID]).astype(np.int32),

@@ -159,6 +159,11 @@ class InteractionLog:
         return f"InteractionLog({self.name}: {self.n_users:,} people, {self.n_items:,} items, {len(self.events):,} events [{scenes}], time in {self.time_kind})"
 
 
+def _uncategorised(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keys by their values: a categorical column has an order of its own, and codes follow that of the keys."""
+    return frame.astype({c: frame[c].cat.categories.dtype for c in (USER_ID, ITEM_ID, SCENE) if c in frame and isinstance(frame[c].dtype, pd.CategoricalDtype)})
+
+
 def build_log(
     events: pd.DataFrame,
     items: pd.DataFrame,
@@ -175,18 +180,20 @@ def build_log(
             any others. Repeats of one (user, item, scene) are kept once, at their first time.
         items: columns ``item_id``, ``scene`` (name), ``title`` and any others; one row an item.
         scenes: columns ``name``, ``description``; their order is the order of the scene codes.
-        users: column ``user_id`` and features; people with no row get empty features. ``None``: made from the events.
+        users: column ``user_id`` and features, one row a person; people with no row get empty features. ``None``: made from the events.
         keep_user_ids: False drops the raw keys of people for good (pseudonymous ids of review sites).
         **fields: ``time_kind``, ``name``, ``positive``, ``extras`` of the log.
 
     Raises:
-        BadData: a column or a key is missing, a time is no whole number, a scene stands twice; an event names an item or a scene
-            that the other tables do not have, or has a column called like a code.
+        BadData: a column or a key is missing, a time is no whole number, keys are of several types, a scene's name is no text; a scene,
+            an item or a person stands twice; an event names an item or a scene that the other tables do not have, or has a column called
+            like a code.
     """
     for column in (USER, ITEM, TIME):
         if column in events:
             raise BadData(f"the events have a column {column!r}, the name of a code that is made here; rename it.")
     needed = {"events": (events, (USER_ID, ITEM_ID, SCENE, TIMESTAMP)), "items": (items, (ITEM_ID, SCENE, TITLE)), "scenes": (scenes, (NAME,))}
+    needed |= {} if users is None else {"users": (users, (USER_ID,))}
     for table, (frame, columns) in needed.items():
         for column in columns:
             if column not in frame:
@@ -195,10 +202,18 @@ def build_log(
                 raise BadData(f"{table} row {int(np.argmax(frame[column].isna()))}: {column} is missing; fill it in or leave the row out.")
     if events[TIMESTAMP].dtype.kind not in "iu" and len(events):
         raise BadData(f"the timestamps are of type {events[TIMESTAMP].dtype}; give int64, Unix seconds as a rule, and UNDATED where a time is unknown.")
+    if wrong := [name for name in scenes[NAME] if not isinstance(name, str)]:
+        raise BadData(f"the scene {wrong[0]!r} is a {type(wrong[0]).__name__}; name scenes with text, since a number means a scene's code.")
     if scenes[NAME].duplicated().any():
         raise BadData(f"scene {scenes[NAME][scenes[NAME].duplicated()].iloc[0]!r} stands twice in the scenes table; keep one row of it.")
-    if len(kinds := {type(key).__name__ for key in pd.unique(events[USER_ID])}) > 1:
-        raise BadData(f"the events' user_id are of several types ({', '.join(sorted(kinds))}); make all keys text, or all whole numbers.")
+    events, items = (_uncategorised(frame) for frame in (events, items))
+    people = [events[USER_ID]] if users is None else [events[USER_ID], users[USER_ID]]
+    keys, products = (pd.unique(np.concatenate([part.to_numpy(object) for part in parts])) for parts in (people, [items[ITEM_ID]]))
+    for column, raw in ((USER_ID, keys), (ITEM_ID, products)):
+        if len(kinds := {type(key).__name__ for key in raw}) > 1:
+            raise BadData(f"the {column} are of several types ({', '.join(sorted(kinds))}); make all keys text, or all whole numbers.")
+    if users is not None and users[USER_ID].duplicated().any():
+        raise BadData(f"person {users.loc[users[USER_ID].duplicated(), USER_ID].tolist()[0]!r} stands twice in the users table; keep one row.")
     scenes = scenes.reset_index(drop=True)
     scene_of = {n: k for k, n in enumerate(scenes[NAME])}
     items = items.assign(**{SCENE: items[SCENE].map(scene_of)})
@@ -212,13 +227,13 @@ def build_log(
     item = item_index.get_indexer(pd.MultiIndex.from_arrays([scene, events[ITEM_ID]]))
     if (item < 0).any():
         row = int(np.argmax(item < 0))
-        raise BadData(f"event row {row} names item {events[ITEM_ID].iloc[row]!r} in scene {events[SCENE].iloc[row]!r}, which the items table does not have.")
-    keys = np.unique(np.concatenate([events[USER_ID].to_numpy(object), [] if users is None else users[USER_ID].to_numpy(object)]))
+        raise BadData(f"event row {row} names item {events[ITEM_ID].tolist()[row]!r} in scene {events[SCENE].iloc[row]!r}, which the items table does not have.")
+    keys = np.sort(keys)
     if users is None:
         users = pd.DataFrame({USER_ID: keys})
-    users = users.drop_duplicates(USER_ID).set_index(USER_ID).reindex(keys).rename_axis(USER_ID).reset_index()
+    users = users.set_index(USER_ID).reindex(keys).rename_axis(USER_ID).reset_index()
     coded = pd.DataFrame({
-        USER: np.searchsorted(keys, events[USER_ID].to_numpy(object)).astype(np.int32),
+        USER: pd.Index(keys, dtype=object).get_indexer(events[USER_ID].to_numpy(object)).astype(np.int32),
         ITEM: item.astype(np.int32),
         SCENE: scene.to_numpy(),
         TIME: events[TIMESTAMP].to_numpy(np.int64),

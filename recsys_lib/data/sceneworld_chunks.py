@@ -24,9 +24,9 @@ def stored(truth: Truth, scenes: pd.DataFrame, knobs: dict[str, Any], cache: str
     ``events-SS.parquet`` for each scene. It appears only when it is complete (written beside, then renamed), so neither an
     interrupted nor a second process leaves a half-written world.
     """
-    cache = cache_dir() / "sceneworld" if cache is None else cache
+    cache = cache_dir() / "sceneworld" if cache is None else Path(cache).expanduser()
     key = hashlib.sha256(f"{VERSION} {sorted(knobs.items(), key=lambda k: k[0])}".encode()).hexdigest()[:16]
-    folder = Path(cache) / f"{knobs['preset']}-{key}"
+    folder = cache / f"{knobs['preset']}-{key}"
     if not folder.exists():
         with explained(folder):
             _write(truth, scenes, knobs, folder)

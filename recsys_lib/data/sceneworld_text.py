@@ -80,7 +80,7 @@ def compose(patterns: list[str], choice: np.ndarray, slots: dict[str, pa.Array])
     Returns:
         string array [n], first letter upper case, "a" before a vowel turned into "an".
     """
-    rows, texts = [], []
+    rows, texts = [], [pa.array([], pa.string())]
     for k, pattern in enumerate(patterns):
         at = np.flatnonzero(choice == k)
         rows.append(at)

@@ -131,7 +131,6 @@ class Truth:
     # --- exposure -----------------------------------------------------------------------------------------------
     def prepare_exposure(self) -> None:
         """Tables of the logging policies: sizes of (scene, theme) and the constants that make each policy's mass about one."""
-        n, live = self.n_items, self.n_live
         cell = self.scene.astype(np.int64) * 24 + self.theme
         self.by_theme = np.argsort(cell, kind="stable")
         self.cell_first = np.searchsorted(cell[self.by_theme], np.arange(len(self.parent) * 24 + 1))
@@ -140,7 +139,6 @@ class Truth:
         self.popular_mass = np.add.reduceat(mass, self.first[:-1])
         self.interest_mass = float(self.interest.mean(dtype=np.float64) * 24)
         self.human = (~self.bot).astype(np.float64)
-        assert n == len(cell) and live <= len(self.parent)
 
     def intensity(
         self, users: np.ndarray, items: np.ndarray, since: float | np.ndarray = 0.0, until: float | np.ndarray = 1.0

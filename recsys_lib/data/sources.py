@@ -215,9 +215,11 @@ def explained(path: Path) -> Iterator[None]:
         raise
 
 
-def probe(address: str, what: str, seconds: float = PROBE_SECONDS) -> None:
-    """Raise :class:`SourceUnreachable` within ``seconds`` if the host of ``address`` (or the proxy before it) is silent."""
-    advice = "set RECSYS_MIRROR to a folder that holds a copy, or try again with a network; what needs this file is skipped until then"
+def probe(address: str, what: str, seconds: float = PROBE_SECONDS, instead: str = "") -> None:
+    """Raise :class:`SourceUnreachable` within ``seconds`` if the host of ``address`` (or the proxy before it) is silent. ``instead``: what to do where no mirror helps."""
+    mirror = os.environ.get("RECSYS_MIRROR")
+    copy = f"point RECSYS_MIRROR, now {mirror}, to a folder that holds a copy" if mirror else "set RECSYS_MIRROR to a folder that holds a copy"
+    advice = f"{instead or copy}, or try again with a network; what needs this file is skipped until then"
     if _offline():
         raise SourceUnreachable(f"{what} is not in the cache ({cache_dir()}) and RECSYS_OFFLINE forbids asking the network; unset it, or {advice}.")
     url = urllib.parse.urlsplit(address)

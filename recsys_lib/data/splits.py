@@ -64,14 +64,15 @@ class Split:
             return temporal_split(self.train, quantile=0.875)
         if self.protocol.startswith("leave-one-out"):
             return leave_one_out(self.train)
-        return hashed_split(self.train)
+        return hashed_split(self.train, salt=len(self.train.events))  # the hash that made this split has none left below its share
 
 
 def _make(log: InteractionLog, train: pd.DataFrame, test: pd.DataFrame, until: int | None, protocol: str, withheld: np.ndarray | None = None) -> Split:
     """Ask every (user, scene) of ``test``. ``withheld``: bool [n_users, n_scenes], the pairs whose training events were removed."""
-    grouped = test.sort_values([USER, SCENE, ITEM], kind="stable").groupby([USER, SCENE], sort=True)[ITEM]
-    keys = pd.DataFrame(list(grouped.groups), columns=[USER, SCENE], dtype=np.int64)
-    positives = [np.unique(x).astype(np.int64) for x in np.split(grouped.obj.to_numpy(), np.cumsum(grouped.size().to_numpy())[:-1])] if len(keys) else []
+    test = test[[USER, SCENE, ITEM]].drop_duplicates().astype(np.int64).sort_values([USER, SCENE, ITEM])
+    first = np.flatnonzero(np.diff(test[USER].to_numpy() * log.n_scenes + test[SCENE].to_numpy(), prepend=-1))  # where each pair's events begin
+    keys = test[[USER, SCENE]].iloc[first].reset_index(drop=True)
+    positives = np.split(test[ITEM].to_numpy(), first[1:]) if len(first) else []
     counts = event_counts(log, train)
     here, total = counts[keys[USER], keys[SCENE]], counts.sum(1)[keys[USER]]
     kind = np.select([here > 0, total > 0], [KNOWN, ARRIVAL], STRANGER).astype(object)
@@ -145,14 +146,21 @@ def leave_one_out(log: InteractionLog, users: np.ndarray | None = None) -> Split
     return _make(log, order[~last], order[last], None, "leave-one-out (leaks time: others' later events are in training)")
 
 
-def hashed_split(log: InteractionLog, share: float = 0.2) -> Split:
-    """A hashed ``share`` of each log's events is the test: for logs without any time. Named in every caption."""
-    test = hash64(log.events[USER], log.events[ITEM]).astype(np.float64) / 2.0**64 < share
+def hashed_split(log: InteractionLog, share: float = 0.2, salt: int = 0) -> Split:
+    """A hashed ``share`` of the log's events is the test: for logs without any time. Named in every caption. Another ``salt`` is another draw.
+
+    Raises:
+        BadData: a share outside 0 … 1.
+    """
+    if not 0 <= share <= 1:
+        raise BadData(f"share is {share}; give the part of the events to hide, between 0 and 1.")
+    hashed = hash64(log.events[USER], log.events[ITEM], *([salt] if salt else []))
+    test = hashed.astype(np.float64) / 2.0**64 < share
     return _make(log, log.events[~test], log.events[test], None, f"hashed hold-out of {share:.0%}")
 
 
 def source_split(log: InteractionLog) -> Split:
-    """The split the data came with (event column ``part``: train, validation, test), else a hashed hold-out of 20 %. Raises BadData for other words."""
+    """The split the data came with (event column ``part``: train, validation, test), else a hashed hold-out of 20 %. Events of ``validation`` are in neither half. Raises BadData for other words."""
     if "part" not in log.events:
         return hashed_split(log)
     part = log.events["part"]

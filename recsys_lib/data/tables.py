@@ -75,7 +75,8 @@ def _not_utf8(path: Path) -> str:
 
 def _parquet(path: Path) -> pd.DataFrame:
     try:
-        return pq.read_table(path).to_pandas().reset_index(drop=True)
+        frame = pq.read_table(path).to_pandas()
+        return frame.reset_index(drop=not any(frame.index.names))
     except (pa.ArrowException, OSError, ValueError) as problem:
         raise BadData(f"{path.name} is not a readable parquet file ({str(problem).splitlines()[0]}); write it again.") from problem
 
@@ -98,9 +99,10 @@ class Table:
         raise BadData(f"{self.path.name}, data row {row}{line}{others}, column {column}: {wrong(at)}; {remedy}.")
 
     def _breaks(self, at: int) -> int:
-        """Line breaks inside the quoted values before a row, which move its line down."""
+        """Line breaks inside the column names and the quoted values before a row, which move its line down."""
         text = self.frame.iloc[:at].select_dtypes(object)
-        return sum(int(text[c].map(lambda v: v.count("\n") if isinstance(v, str) else 0).sum()) for c in text)
+        header = sum(str(c).count("\n") for c in self.frame)
+        return header + sum(int(text[c].map(lambda v: v.count("\n") if isinstance(v, str) else 0).sum()) for c in text)
 
     def need(self, columns: Sequence[str]) -> None:
         """All these columns are there."""
@@ -118,7 +120,7 @@ class Table:
         missing = values.isna() | (values == "")
         if missing.any():
             self.refuse(missing.to_numpy(bool), column, lambda at: "the key is missing", "fill it in or leave the row out")
-        if not pd.api.types.is_integer_dtype(values):
+        if pd.api.types.infer_dtype(values, skipna=False) not in ("string", "integer"):
             values = values.astype(object)
             kinds = values.map(lambda v: type(v).__name__)
             wrong = ~kinds.isin(["str", "int"]) | (kinds != kinds.iloc[0])
@@ -178,9 +180,10 @@ class Table:
             number = pd.to_numeric(values, errors="coerce").astype(float)
             dates = number.isna().to_numpy()
             if not dates.any():
-                if number.between(19_000_101, 21_001_231).all() and pd.to_datetime(values.astype(str), format="%Y%m%d", errors="coerce").notna().all():
+                digits = number.astype(np.int64).astype(str) if number.between(19_000_101, 21_001_231).all() else None
+                if digits is not None and pd.to_datetime(digits, format="%Y%m%d", errors="coerce").notna().all():
                     self.refuse(number > 0, column, lambda at: f"the time {_short(values.iloc[at])} looks like a date without dashes", "write it as 2024-05-01, or as Unix seconds")
-                if number.between(0, FIRST_MONTHS, inclusive="neither").all():
+                if number.between(0, FIRST_MONTHS, inclusive="left").all() and (number > 0).any():
                     wrong = "would lie in the first months of 1970 as Unix seconds, like all the others, so it looks like a year or a count of days"
                     self.refuse(number > 0, column, lambda at: f"the time {_short(values.iloc[at])} {wrong}", "write dates as 2024-05-01, or Unix seconds")
                 seconds = number
@@ -210,7 +213,7 @@ class Table:
 
 
 def _unix(times: pd.Series) -> pd.Series:
-    return (pd.to_datetime(times, utc=True) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+    return (pd.to_datetime(times, utc=True) - pd.Timestamp("1970-01-01", tz="UTC")) / pd.Timedelta(seconds=1)  # not Timestamp(0): its nanoseconds end in 2262
 
 
 def _short(value: object) -> str:

@@ -49,8 +49,8 @@ def load_tidy(folder: str | Path) -> InteractionLog:
 
     Raises:
         BadData: no such folder; a table missing, there twice, empty, or not readable; a column missing; a key empty or there
-            twice; an item or scene unknown; a time missing, negative, or of mixed kinds; times that are years or
-            counts of days; a rating that is no number; a text too long; a scene with fewer than two items (any ranking of one item is perfect, so there is nothing to judge).
+            twice; an item or scene unknown; a time missing, negative, or of mixed kinds; times that are years, counts of
+            days or dates without dashes; a rating that is no number; a text too long; a scene with fewer than two items (any ranking of one item is perfect, so there is nothing to judge).
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():

@@ -9,7 +9,7 @@ import numpy as np
 from recsys_lib.data.log import SCENE, USER
 from recsys_lib.data.splits import Split, tie_order
 from recsys_lib.errors import BadData
-from recsys_lib.metrics import list_ndcg, top_k
+from recsys_lib.metrics import as_float, list_ndcg, top_k
 
 
 def ndcg10(model: Any, split: Split, most: int = 2000, seed: int = 0) -> float:
@@ -31,10 +31,9 @@ def ndcg10(model: Any, split: Split, most: int = 2000, seed: int = 0) -> float:
     for s in np.unique(scene):
         items, here = split.train.scene_items(s), scene == s
         order = tie_order(items)
-        scores = np.array(model.score(user[here], s))
+        scores = as_float(np.array(model.score(user[here], s)))
         if scores.shape != (here.sum(), len(items)) or np.isnan(scores).any():
             raise BadData(f"score gave {scores.shape} in scene {s}; {here.sum()} × {len(items)} numbers were asked for, and none that is nan.")
-        scores = scores.astype(np.result_type(scores, np.float32), copy=False)
         row, gone = split.train.items_of(user[here])
         inside = (gone >= items[0]) & (gone <= items[-1])
         scores[row[inside], gone[inside] - items[0]] = -np.inf
