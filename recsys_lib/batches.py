@@ -39,6 +39,7 @@ def clean_texts(texts: Sequence[str], max_tokens: int) -> list[str]:
     """Texts cut at 100 · ``max_tokens`` characters, in which what UTF-8 cannot write is replaced. Raises BadData for an entry that is not a string."""
     if isinstance(texts, str):
         raise BadData("one string was given where a list of texts is read; put it into a list.")
+    texts = list(texts)  # a generator can be read once only
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise BadData(f"text {row} is a {type(text).__name__}, not a string; turn missing texts into '' first.")

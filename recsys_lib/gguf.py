@@ -8,6 +8,7 @@ Q8_0, eight bits and one scale a block; Q4_1, four bits, one scale and one offse
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import struct
 import tempfile
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from safetensors.numpy import save
 
+from recsys_lib.data.sources import explained
 from recsys_lib.errors import BadData
 
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}  # kinds of settings
@@ -84,40 +87,54 @@ def _numbers(data: np.ndarray, kind: int) -> np.ndarray:
     return (scale * four + data["m"].astype(np.float32)[:, None]).ravel()
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether ``folder`` has what :func:`unpack` writes."""
+    return all((folder / name).is_file() for name in ("config.json", "tokenizer.json", "model.safetensors"))
+
+
 def unpack(path: Path, folder: Path) -> Path:
     """Write the model of a GGUF file into ``folder`` (config.json, tokenizer, model.safetensors in float16), whole or not at all.
 
     Raises:
-        BadData: another architecture than llama, or a tokenizer that is not byte-level BPE.
+        BadData: another architecture than llama, a tokenizer that is not byte-level BPE, or a tensor that has no place in such a model.
+        RecsysError: the disk is full, or the folder cannot be written.
     """
-    import torch
-    from safetensors.torch import save_file
-
     settings, tensors = read_gguf(path)
     if (settings["general.architecture"], settings["tokenizer.ggml.model"]) != ("llama", "gpt2"):
         raise BadData(f"{path.name} holds a {settings['general.architecture']} with a {settings['tokenizer.ggml.model']} tokenizer; only llama with byte-level BPE is read.")
     config = _config(settings)
-    weights = {"model.embed_tokens.weight": tensors["token_embd.weight"], "model.norm.weight": tensors["output_norm.weight"]}
-    for name, array in tensors.items():
-        if name.startswith("blk."):
-            _, layer, part, _ = name.split(".")
-            if part in ("attn_q", "attn_k"):  # the file stores the two halves of each head interleaved
-                heads = config["num_attention_heads" if part == "attn_q" else "num_key_value_heads"]
-                array = array.reshape(heads, -1, 2, array.shape[1]).swapaxes(1, 2).reshape(array.shape)
-            weights[f"model.layers.{layer}.{PARTS[part]}.weight"] = array
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    weights = {"model.embed_tokens.weight": tensors.pop("token_embd.weight").astype(np.float16), "model.norm.weight": tensors.pop("output_norm.weight").astype(np.float16)}
+    for name in list(tensors):
+        if not (found := re.fullmatch(r"blk\.(\d+)\.(\w+)\.weight", name)) or found[2] not in PARTS:
+            raise BadData(f"{path.name} has a tensor {name}, which is not read here; the model would be another without it.")
+        (layer, part), array = found.groups(), tensors.pop(name).astype(np.float16)
+        if part in ("attn_q", "attn_k"):  # the file stores the two halves of each head interleaved
+            heads = config["num_attention_heads" if part == "attn_q" else "num_key_value_heads"]
+            array = array.reshape(heads, -1, 2, array.shape[1]).swapaxes(1, 2).reshape(array.shape)
+        weights[f"model.layers.{layer}.{PARTS[part]}.weight"] = array
+    with explained(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _write(settings, config, weights, folder)
+    return folder
+
+
+def _write(settings: dict[str, Any], config: dict[str, Any], weights: dict[str, np.ndarray], folder: Path) -> None:
+    """The files in a folder of their own, which is then renamed."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         made = Path(scratch) / "model"
         _tokenizer(settings).save_pretrained(made)
         facts = json.loads((made / "tokenizer_config.json").read_text(encoding="utf-8"))
         facts["tokenizer_class"] = "PreTrainedTokenizerFast"  # transformers 5 writes a name that 4 does not know, and reads this one too
         (made / "tokenizer_config.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-        save_file({k: torch.from_numpy(np.ascontiguousarray(v)).half() for k, v in weights.items()}, made / "model.safetensors", {"format": "pt"})
+        (made / "model.safetensors").write_bytes(save({k: np.ascontiguousarray(v) for k, v in weights.items()}, {"format": "pt"}))  # its own way to write hides that a disk is full
         (made / "config.json").write_text(json.dumps(config, indent=1))
-        if not (folder / "config.json").is_file():
+        if folder.exists() and not is_whole(folder):
             shutil.rmtree(folder, ignore_errors=True)  # what an earlier version or a cleaner left of it
-            shutil.move(made, folder)
-    return folder
+        try:
+            made.rename(folder)
+        except OSError:
+            if not is_whole(folder):  # else another process was faster
+                raise
 
 
 def _config(s: dict[str, Any]) -> dict[str, Any]:

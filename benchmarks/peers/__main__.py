@@ -6,13 +6,14 @@ Each library is installed in an environment of its own the first time (``$RECSYS
 settings of ``plans.py``; the one with the highest NDCG@10 over all pairs of ``split.validation()`` is fitted again on training and judged after T. Some of ours have a second row whose choice is made by the people with a past alone.
 Ours take the settings that the recorded run of :mod:`benchmarks.baselines` chose in the same way, where it knows them. Each is compared with
 ours of the same name, once both have been judged. Of ``music-1m`` 6,000 questions are drawn by chance. The record is written after each model, and a run that was stopped goes on where it was; ours are fitted
-again where their values are not at hand, as on another machine.
+again where their values are not at hand, as on another machine. Rows may be of several days: each says at which commit and when it was ``measured``.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ from recsys_lib.data import Split, load, temporal_split
 from recsys_lib.data.sources import cache_dir
 from recsys_lib.evaluation import Judgement, compare, judge, over_seeds
 from recsys_lib.models.validation import ndcg10
-from recsys_lib.results import record, so_far
+from recsys_lib.results import commit, record, so_far
 from recsys_lib.transfer import asked
 
 BASELINES = {"movielens-1m": "03-movielens", "amazon-fkb": "03-amazon", "music-1m": None}
 SLICES = [("known", "all"), ("known", "known"), ("known", "new"), ("withheld", "all")]
 METRICS = ("ndcg10", "recall100")
+ROUNDING = 0.01
+"""The share of NDCG@10 that a refit may differ by on another machine, whose sums are rounded otherwise. More, and the values at hand are another setting's."""
 
 
 def tune(peer: str, model: str, plan: Plan, trial: Split, work: Path) -> list[tuple[float, dict[str, Any], float]]:
@@ -62,12 +65,20 @@ def again(name: str, split: Split, path: Path) -> Judgement:
     return Judgement(name, split.protocol, pd.read_parquet(path), None, None, 0.0, 0)
 
 
+def at_hand(name: str, recorded: dict[str, Any], split: Split, folder: Path) -> Judgement | None:
+    """The values of a recorded model that this machine kept; None where it has none, or another setting's."""
+    path, told = folder / f"{name}.parquet", recorded["slices"]["known × all"]["ndcg10"]
+    held = again(name, split, path) if path.is_file() else None
+    return held if held is not None and abs(held.value(item="all") - told) <= ROUNDING * told else None
+
+
 def stand_beside(figures: dict[str, Any], split: Split, folder: Path) -> None:
-    """Add to each model of a peer the paired difference to ours of the same name, where both have been judged."""
+    """Add to each model of a peer the paired difference to ours of the same name, where the values of both are at hand."""
     for name, one in figures.items():
-        theirs, ours = folder / f"{name}.parquet", folder / f"ours: {one['ours']}.parquet"
-        if name != f"ours: {one['ours']}" and "minus_ours" not in one and theirs.is_file() and ours.is_file():
-            a, b = again(name, split, theirs), again(one["ours"], split, ours)
+        if name != (mine := f"ours: {one['ours']}") and "minus_ours" not in one and mine in figures:
+            a, b = (at_hand(each, figures[each], split, folder) for each in (name, mine))
+            if a is None or b is None:
+                continue
             there = [(p, i) for p, i in SLICES if f"{p} × {i}" in one["slices"]]
             one["minus_ours"] = {f"{p} × {i}": {m: {k: v for k, v in compare(a, b, m, p, i).items() if v == v} for m in METRICS} for p, i in there}
 
@@ -101,7 +112,7 @@ def main() -> None:
     for peer in args.peers:
         for model, plan in PLANS[peer].items():
             name = f"{peer}: {model}"
-            there = name in figures and (peer != "ours" or (work / "judged" / f"{name}.parquet").is_file())
+            there = name in figures and (peer != "ours" or at_hand(name, figures[name], split, work / "judged") is not None)
             if there or (args.only and model not in args.only):
                 continue
             print(name, flush=True)
@@ -115,7 +126,7 @@ def main() -> None:
             theirs, facts = measured(peer, model, chosen, range(args.seeds if plan.seeded else 1), split, work)
             kept(theirs, work / "judged" / f"{name}.parquet")
             slices = {f"{p} × {i}": row.dropna().to_dict() for (p, i), row in theirs.summary().iterrows()}
-            figures[name] = {"library": peer, "model": model, "ours": plan.ours, "setting": chosen, **tuning, **facts, "slices": slices}
+            figures[name] = {"library": peer, "model": model, "ours": plan.ours, "setting": chosen, **tuning, **facts, "measured": {"commit": commit(), "date": date.today().isoformat()}, "slices": slices}
             for one in figures.values():
                 if peer == "ours" and one["ours"] == model:
                     one.pop("minus_ours", None)  # it was to the fit before this one

@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from benchmarks.peers.__main__ import METRICS, SLICES, again, kept, measured
+from benchmarks.peers.__main__ import METRICS, SLICES, again, at_hand, kept, measured
 from benchmarks.peers.exchange import export
 from benchmarks.scene_fusion import BOTH, WINDOWS, side_by_side
 from recsys_lib.data import load, temporal_split
@@ -28,8 +28,6 @@ from recsys_lib.models.new_items import NewItemLane
 from recsys_lib.models.scene_fusion import SceneFusion
 from recsys_lib.results import load_result, record, so_far
 
-ROUNDING = 0.01
-"""The share of NDCG@10 that a refit may differ by on another machine, whose sums are rounded otherwise. More, and the values at hand are another setting's."""
 LANE = f"{BOTH}, every tenth place after the tenth for a new item"
 
 
@@ -56,18 +54,17 @@ def main() -> None:
         for name, model in {"scene fusion": fusion, BOTH: both, LANE: NewItemLane(both, 10, 10).mark(split.train)}.items():
             runs.setdefault(name, []).append(judge(model, split, name))
             print(seed, name, runs[name][-1].value(item="all"), flush=True)
-    judged, there = {}, []
+    judged, there, folder = {}, [], cache_dir() / "peers" / "amazon-fkb" / "judged"
     for name, m in peers.items():
         figures = np.array([part["ndcg10"] for part in m["slices"].values()])
         if any(np.allclose(figures, other, rtol=0, atol=1e-7) for other in there):
             continue
         there.append(figures)
-        path = cache_dir() / "peers" / "amazon-fkb" / "judged" / f"{name}.parquet"
-        recorded = m["slices"]["known × all"]["ndcg10"]
-        if not path.is_file() or abs(again(name, split, path).value(item="all") - recorded) > ROUNDING * recorded:
-            kept(measured(m["library"], m["model"], m["setting"], range(m["seeds"]), split, work)[0], path)
-        judged[name] = again(name, split, path)
-        print(name, judged[name].value(item="all"), "was", recorded, flush=True)
+        if (held := at_hand(name, m, split, folder)) is None:
+            kept(measured(m["library"], m["model"], m["setting"], range(m["seeds"]), split, work)[0], folder / f"{name}.parquet")
+            held = again(name, split, folder / f"{name}.parquet")
+        judged[name] = held
+        print(name, held.value(item="all"), "was", m["slices"]["known × all"]["ndcg10"], flush=True)
     figures = so_far(args.record) if args.record and args.only else {}
     for name, ours in {name: over_seeds(run) for name, run in runs.items()}.items():
         slices = {f"{p} × {i}": ours.summary().loc[(p, i)].dropna().to_dict() for p, i in SLICES}

