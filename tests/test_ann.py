@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from recsys_lib.ann import Index, recall_at
+from recsys_lib.ann import Index, enlarged, recall_at, shortened
 from recsys_lib.errors import BadData
 
 RNG = np.random.default_rng(0)
@@ -50,6 +50,21 @@ def test_bad_input(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(BadData, match="pip install faiss-cpu"):
         Index("ivf")
+
+
+def test_shortened_vectors_keep_the_widest_axes_and_an_enlarged_catalogue_stays_near_its_origin():
+    stretched = X * np.arange(1, 33, dtype=np.float32)
+    mean, axes = shortened(stretched, 5)
+    kept, all_ = ((stretched - mean) @ axes).var(0), np.linalg.eigvalsh(np.cov(stretched.T, bias=True))[::-1]
+    assert mean.dtype == axes.dtype == np.float32 and axes.shape == (32, 5)
+    np.testing.assert_allclose(kept, all_[:5], rtol=1e-3)
+    chunks = list(enlarged(X[:50], 230, noise=0.05, chunk=100))
+    assert [len(chunk) for chunk in chunks] == [100, 100, 30] and chunks[0].dtype == np.float32
+    many = np.concatenate(chunks)
+    np.testing.assert_allclose(np.linalg.norm(many, axis=1), 1, atol=1e-5)
+    assert 0.93 < (many @ X[:50].T).max(1).mean() < 0.98  # 1 / √(1 + 32 · .05²) = .962
+    assert not np.array_equal(many, np.concatenate(list(enlarged(X[:50], 230, seed=1))))
+    assert recall_at(np.array([[1, 2, -1]]), np.array([[2, 3, -1]])) == 0.5
 
 
 def test_too_few_vectors_for_the_cells():

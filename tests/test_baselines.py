@@ -106,6 +106,8 @@ def test_popularity_counts_its_window(log):
     recent = log.events[(log.events.time < until) & (log.events.time >= until - 30 * DAY)]
     model = Popularity(30).fit(log, until)
     np.testing.assert_array_equal(model.count, np.bincount(recent.item, minlength=log.n_items))
+    last = make_log([(0, 1, 0), (1, 2, 30 * DAY), (2, 3, 60 * DAY)])
+    assert Popularity(30).fit(last).count.tolist() == [0, 0, 1]  # a window of thirty days up to and with the last event leaves out one thirty days older
     with pytest.raises(BadData, match="positive"):
         Popularity(0)
     with pytest.raises(BadData, match="calendar"):
@@ -121,6 +123,27 @@ def test_prior_learns_which_window_counts():
             rows.append((len(rows), item, day * DAY))
     model = PopularityPrior().fit(make_log(rows))
     assert model.weight[0].argmax() == 0 and model.weight[0][0] > 0.3
+
+
+def test_prior_maximises_the_likelihood_of_the_choices_of_each_fortnight(log):
+    """The model of the class, written the slow way: no small change of a weight is better."""
+    until, items, time, item = 150 * DAY, log.scene_items(1), log.events.time.to_numpy(), log.events.item.to_numpy()
+    model = PopularityPrior(windows=(30, 60), cuts=4, step=10).fit(log, until)
+
+    def count(low, high):
+        return np.bincount(item[(time >= low) & (time < high)], minlength=log.n_items)[items]
+
+    moments = [until - k * 10 * DAY for k in (1, 2, 3, 4)]
+    seen = [np.log1p([count(m - w * DAY, m) for w in (30, 60)]).T for m in moments]
+    taken = [count(m, m + 10 * DAY) for m in moments]
+
+    def worth(weight):
+        logs = [x @ weight - np.log(np.exp(x @ weight).sum()) for x in seen]
+        return sum((n * one).sum() for n, one in zip(taken, logs, strict=True)) / np.sum(taken) - 1e-3 * (weight**2).sum()
+
+    best = model.weight[1]
+    assert all(worth(best) > worth(best + change) for change in 0.05 * np.vstack([np.eye(2), -np.eye(2)]))
+    np.testing.assert_allclose(model.score([0], 1)[0], np.log1p([Popularity(w).fit(log, until).count[items] for w in (30, 60)]).T @ best, rtol=1e-5)
 
 
 def test_prior_of_a_scene_younger_than_every_moment_follows_its_counts():
@@ -173,6 +196,26 @@ def test_transitions_count_steps_and_skip_equal_times():
     assert count[code["2"], code["4"]] == 0 and count[code["4"], code["2"]] == 0
     with pytest.raises(BadData, match="no order of events"):
         TransitionCounts().fit(make_log([(0, 0, 0), (0, 1, 0)], time_kind="none"))
+
+
+def test_transitions_score_what_followed_the_last_steps(log):
+    """The formula of the class, one event at a time."""
+    model, scene = TransitionCounts(steps=2, decay=0.5, norm=0.7).fit(log), log.scene_items(1)
+    count, steps = np.zeros((log.n_items, log.n_items)), {}
+    for user, events in log.events.groupby("user"):
+        steps[user] = [group.item.to_numpy() for _, group in events.groupby("time")]
+        for a, b in ((a, b) for a in range(len(steps[user])) for b in (1, 2) if a + b < len(steps[user])):
+            for j in steps[user][a]:
+                count[j, steps[user][a + b]] += 0.5 ** (b - 1)
+    count /= (1 + count.sum(1, keepdims=True)) ** 0.7
+    plain = [sum(0.5**a * count[j] for a, items in enumerate(steps[user][::-1][:2]) for j in items)[scene] for user in range(log.n_users)]
+    np.testing.assert_allclose(model.score(np.arange(log.n_users), 1), plain, atol=1e-5)
+
+
+def test_a_mix_adds_the_logarithm_of_what_is_personal(log):
+    prior, personal = Popularity(), ItemKNN()
+    mixed = Mix(prior, personal, weight=0.3, scale=7.0).fit(log).score(np.arange(9), 1)
+    np.testing.assert_allclose(mixed, prior.score(np.arange(9), 1) + 0.3 * np.log1p(7 * personal.score(np.arange(9), 1)), rtol=1e-5)
 
 
 def test_the_lane_gives_new_items_their_places_and_keeps_both_orders(log):

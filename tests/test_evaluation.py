@@ -1,5 +1,6 @@
 """The judge: equal to plain definitions and to ranx on random cases; ties, slices, intervals."""
 
+
 import warnings
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from recsys_lib.data import temporal_split
 from recsys_lib.data.splits import hash64
 from recsys_lib.errors import BadData
-from recsys_lib.evaluation import compare, consistency, judge, over_seeds, scoreboard
+from recsys_lib.evaluation import METRICS, Judgement, compare, consistency, judge, list_facts, over_seeds, scoreboard
 from recsys_lib.metrics import list_ndcg, matched_auc, ndcg, rank_of, recall, top_k
 from recsys_lib.models.validation import ndcg10
 from recsys_lib.transfer import asked
@@ -236,3 +237,65 @@ def test_a_catalogue_smaller_than_k_leaves_places_empty():
     split = temporal_split(log)
     judged = judge(Fixed(log, np.zeros((log.n_users, log.n_items), np.float32)), split)
     assert (judged.lists == -1).any() and isinstance(judged.facts, pd.DataFrame)
+
+
+def judgement(pairs, name="a"):
+    """Per-pair figures of known people and items, given by hand."""
+    pairs = pairs.assign(person="known", item="known", positives=1)
+    return Judgement(name, "by hand", pairs.assign(**{m: pairs.ndcg10 for m in METRICS if m not in pairs}), np.zeros((0, 10), int), pd.DataFrame(), 0.0, 0)
+
+
+def test_an_interval_redraws_whole_people_and_a_mean_weighs_scenes_alike():
+    """People like themselves in both scenes: 400 rows tell no more than 200 people do."""
+    value = np.random.default_rng(1).normal(0.3, 0.1, 200)
+    both = pd.DataFrame({"user": np.repeat(np.arange(200), 2), "scene": np.tile([0, 1], 200), "ndcg10": np.repeat(value, 2)})
+    a, b = judgement(both), judgement(both.assign(ndcg10=0.2), "b")
+    half = 1.96 * value.std() / np.sqrt(200)
+    gap, row, board = compare(a, b), a.summary(["ndcg10"]).iloc[0], scoreboard([a], slices=[("known", "known")]).iloc[0]
+    assert (gap["high"] - gap["low"]) / 2 == pytest.approx(half, rel=0.06) and gap["n"] == 400
+    assert (row.ndcg10_high - row.ndcg10_low) / 2 == pytest.approx(half, rel=0.06) == (board.iloc[2] - board.iloc[1]) / 2
+    assert gap["difference"] == pytest.approx(value.mean() - 0.2) and gap["relative"] == pytest.approx(value.mean() / 0.2 - 1)
+    uneven = judgement(pd.DataFrame({"user": [0, 1, 2, 3], "scene": [0, 0, 0, 1], "ndcg10": [0.1, 0.2, 0.3, 0.8]}))
+    assert uneven.value() == pytest.approx(0.5) == uneven.summary(["ndcg10"], intervals=False).ndcg10.item()
+
+
+def test_an_item_slice_keeps_its_positives_and_ranks_against_the_whole_catalogue():
+    rng = np.random.default_rng(4)
+    log = make_log([(u, int(i), int(rng.integers(i, 100))) for u in range(40) for i in rng.choice(90, 14, replace=False)])  # item i is born at i
+    split = temporal_split(log, 0.5)
+    model = Fixed(log, rng.permuted(np.tile(np.arange(log.n_items, dtype=np.float32), (log.n_users, 1)), axis=1))
+    judged = judge(model, split)
+    count = np.bincount(split.train.events.item, minlength=log.n_items)
+    assert (count == 0).any() and (count == 1).any()
+    for which, wanted in (("known", count > 0), ("new", count == 0)):
+        kept = [positives[wanted[positives]] for positives in split.positives]
+        some = [k for k, positives in enumerate(kept) if len(positives)]
+        plain = plain_rows(replace(split, pairs=split.pairs.iloc[some], positives=[kept[k] for k in some]), model)
+        found = judged.pairs[judged.pairs.item == which].sort_values(["user", "scene"])
+        assert found.positives.tolist() == [len(kept[k]) for k in some] and len(some) > 20
+        np.testing.assert_allclose(found[["ndcg10", "recall10", "recall100"]], plain[:, :3], atol=1e-12)
+
+
+def test_positives_without_a_comparison_are_counted():
+    log = make_log([(u, i, 10 * (i // 2) + u) for u in range(5) for i in range(6)])  # of the two late items each is asked, so none is free
+    judged = judge(Fixed(log, np.zeros((log.n_users, log.n_items), np.float32)), temporal_split(log))
+    whole = judged.pairs.query("item == 'all'")
+    assert judged.uncompared == whole.positives[whole.pm_auc.isna()].sum() > 0
+
+
+def test_the_facts_of_lists_by_hand():
+    lists, scene = np.array([[0, 1], [0, -1], [4, 5]]), np.array([0, 0, 1])
+    facts = list_facts(lists, scene, np.array([0, 0, 0, 0, 1, 1]), np.array([3, 0, 0, 0, 1, 2]))
+    assert facts.loc[0].tolist() == pytest.approx([2 / 4, (-3 * 0 - 1 * 0 + 1 * 1 + 3 * 2) / (4 * 3), 1 / 3])  # shown 0, 0, 1 and 2 times
+    assert facts.loc[1].tolist() == [1, 0, 0]
+
+
+def test_consistency_is_the_same_persons_cosine_less_that_of_different_people():
+    log = make_log([(u, i, 10 * (i // 2) + u) for u in range(2) for i in range(4)])
+    pairs = pd.DataFrame({"user": [0, 1, 0, 1], "scene": [0, 0, 1, 1]})
+    split, lists = replace(temporal_split(log), pairs=pairs), np.array([[0, 0], [1, 1], [2, 2], [3, 3]])
+    themes = {"alike": [[1, 0], [0, 1], [1, 0], [0, 1]], "crossed": [[1, 0], [0, 1], [0, 1], [1, 0]], "all one": [[1, 0]] * 4}
+    found = {name: consistency(replace(judgement(pairs.assign(ndcg10=0.0)), lists=lists), split, np.array(x, float)) for name, x in themes.items()}
+    assert found == pytest.approx({"alike": 1, "crossed": -1, "all one": 0}, abs=1e-6)
+    alone = replace(split, pairs=pairs.assign(user=[0, 1, 2, 3]))
+    assert np.isnan(consistency(replace(judgement(pairs.assign(ndcg10=0.0)), lists=lists), alone, np.eye(4)))

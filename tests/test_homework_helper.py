@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+import zipfile
 from types import SimpleNamespace
 
 import nbformat
@@ -130,6 +131,7 @@ def test_the_table_has_a_row_for_each_submission_also_where_nothing_could_be_mar
     heap = [tmp_path / name for name in ("autograder.zip", "mira.ipynb", "omar.ipynb")]
     for path in heap:
         path.touch()
+    zipfile.ZipFile(heap[0], "w").close()
     marked = {"mira": grade.read("mira", RESULTS), "omar": grade.Mark("omar", words={"all": ["It could not be graded: no kernel"]})}
     monkeypatch.setattr(grade, "grade", lambda autograder, path, limit: marked[path.stem])
     assert grade.main([str(heap[0]), str(tmp_path / "out"), *map(str, heap[1:])]) == 0
@@ -139,10 +141,20 @@ def test_the_table_has_a_row_for_each_submission_also_where_nothing_could_be_mar
 
 
 def test_marks_that_are_there_stay(tmp_path, capsys):
-    for name in ("autograder.zip", "mira.ipynb", "marks.csv"):
+    for name in ("mira.ipynb", "marks.csv"):
         (tmp_path / name).write_text("mine")
+    zipfile.ZipFile(tmp_path / "autograder.zip", "w").close()
     assert grade.main([str(tmp_path / "autograder.zip"), str(tmp_path), str(tmp_path / "mira.ipynb")]) == 1
     assert "holds the marks of another run" in capsys.readouterr().err and (tmp_path / "marks.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("autograder", "out", "jobs", "says"), [("mira.ipynb", "new", "1", "is no zip"), ("a.zip", "mira.ipynb", "1", "is a file"), ("a.zip", "new", "0", "--jobs is 0")])
+def test_what_would_spoil_an_hour_of_marking_is_said_before_it(tmp_path, monkeypatch, capsys, autograder, out, jobs, says):
+    (tmp_path / "mira.ipynb").write_text("{}")
+    zipfile.ZipFile(tmp_path / "a.zip", "w").close()
+    monkeypatch.setattr(grade, "grade", lambda *_: pytest.fail("a submission was marked"))
+    assert grade.main([str(tmp_path / autograder), str(tmp_path / out), str(tmp_path / "mira.ipynb"), "--jobs", jobs]) == 1
+    assert says in capsys.readouterr().err
 
 
 def test_two_files_of_one_name_are_two_submissions(tmp_path, monkeypatch, capsys):
@@ -150,6 +162,7 @@ def test_two_files_of_one_name_are_two_submissions(tmp_path, monkeypatch, capsys
     for path in heap:
         path.parent.mkdir(exist_ok=True)
         path.touch()
+    zipfile.ZipFile(heap[0], "w").close()
     monkeypatch.setattr(grade, "grade", lambda autograder, path, limit: grade.read(path.stem, RESULTS))
     assert grade.main([str(heap[0]), str(tmp_path / "out"), *map(str, heap[1:4])]) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ana_hw1.txt", "ben_hw1.txt", "marks.csv", "omar.txt"]

@@ -346,6 +346,7 @@ def test_item_reader(encoder):
         read_items(log, encoder, centre="center")
 
 
+@needs_model
 def test_a_model_in_half_precision_is_read_as_float32():
     whole, half = TextEncoder(), TextEncoder()
     half.model.to(torch.bfloat16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,38 @@ def test_work_is_never_overwritten(tmp_path, monkeypatch):
     python = offline_start.prepare(work)
     assert (work / "notebooks" / "a.ipynb").read_text() == "solved" and (work / "notebooks" / "b.ipynb").read_text() == "new"
     assert (work / "cache" / "models" / "w").is_file() and python.is_relative_to(work / ".venv")
+
+
+@pytest.fixture
+def stick(tmp_path, monkeypatch):
+    """A folder for this machine with one file of a model; the environment of ``tmp_path / "work"`` is made already, and is this one."""
+    (tmp_path / "stick" / "cache").mkdir(parents=True)
+    (tmp_path / "stick" / "cache" / "model").write_text("all of it")
+    monkeypatch.setattr(offline_start, "HERE", tmp_path / "stick")
+    offline_folder.describe(tmp_path / "stick")
+    (tmp_path / "work" / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / "work" / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "work" / ".venv" / "installed").touch()
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an environment looks otherwise on Windows")
+def test_a_place_to_work_may_be_named_from_here(stick, tmp_path, monkeypatch):
+    monkeypatch.setattr(offline_start, "TRY", "import os, pathlib; assert (pathlib.Path(os.environ['RECSYS_CACHE']) / 'model').is_file()")
+    monkeypatch.setattr(sys, "argv", ["start.py", "--to", "work", "--check"])
+    assert offline_start.main() == 0
+
+
+def test_a_copy_that_was_stopped_is_made_whole_the_next_time(stick, monkeypatch):
+    def stopped(source, target):
+        target.write_text(source.read_text()[:3])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(offline_start.shutil, "copy2", stopped)
+        offline_start.prepare(Path("work"))
+    offline_start.prepare(Path("work"))
+    assert Path("work/cache/model").read_text() == "all of it" and len(list(Path("work/cache").iterdir())) == 1
 
 
 def test_start_needs_nothing_but_python():

@@ -12,7 +12,7 @@ from recsys_lib.errors import BadData, NotFitted
 from recsys_lib.evaluation import judge
 from recsys_lib.models.popularity import Popularity
 from recsys_lib.recommend import recommend
-from recsys_lib.rerank import Rerank, ask_list, ask_one, quoted, read_order
+from recsys_lib.rerank import Rerank, ask_list, ask_one, past, quoted, read_order
 from recsys_lib.transfer import asked
 
 
@@ -104,6 +104,21 @@ def test_only_the_first_places_move(split):
         assert (before[:, 20:] == after[:, 20:]).all()
         assert np.isfinite(judge(model, _few(split)).pairs["ndcg10"]).all()
     assert (recommend(Rerank(base, Words(), weight=0.0).wrap(split.train), users, 1, k=60) == before).all()
+
+
+def test_the_prompt_names_the_latest_things_oldest_first(split):
+    user = int(split.train.events.groupby("user").size().idxmax())
+    titles = split.log.items["title"].iloc[split.train.events.query("user == @user").item].tolist()
+    writer = Words()
+    recommend(Rerank(Popularity().fit(split.train, split.until), writer, first=5, memory=3).wrap(split.train), [user], 1)
+    assert len(titles) > 3 and all(p.startswith(past(titles[-3:])) for p in writer.asked)
+
+
+def test_a_weight_averages_the_places_of_both(split):
+    base = Popularity().fit(split.train, split.until)
+    before = recommend(base, [3], 1)[0]
+    for weight, wanted in ((0.4, before), (0.5, before), (0.6, before[::-1])):  # the decoder turns the list round; half of each is a draw, and the base's order stays
+        assert (recommend(Rerank(base, Words(), how="listwise", first=10, weight=weight).wrap(split.train), [3], 1)[0] == wanted).all()
 
 
 def test_windows_carry_the_last_to_the_first(split):

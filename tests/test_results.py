@@ -37,6 +37,12 @@ def test_what_cannot_be_written_leaves_the_old_run_and_no_part_of_the_new(folder
     assert results.load_result("00-trial")["metrics"] == {"a": 1}
 
 
+def test_a_run_that_stopped_goes_on_from_what_it_wrote_down(folder):
+    assert results.so_far("00-trial") == {}
+    results.record("00-trial", command="c", metrics={"a": 1})
+    assert results.so_far("00-trial") == {"a": 1}
+
+
 def test_an_unknown_run_names_those_there_are(folder):
     results.record("00-trial", command="c", metrics={})
     with pytest.raises(BadData, match="00-trial"):

@@ -16,7 +16,7 @@ from recsys_lib.data.sceneworld import make_world
 from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.evaluation import compare, judge
 from recsys_lib.models.multiscene import Gated
-from recsys_lib.models.popularity import PopularityPrior
+from recsys_lib.models.popularity import Popularity, PopularityPrior
 from recsys_lib.models.scene_fusion import SceneFusion, describe_scenes
 from recsys_lib.profiles import Profiles
 from recsys_lib.recommend import recommend
@@ -163,6 +163,16 @@ def test_a_clipped_step_is_no_longer_than_the_bound():
     history = train(module, lambda g: [torch.full((1, 1), 100.0)], lambda x: module(x).sum(), epochs=1, lr=1.0, weight_decay=0.0,
                     optimizer=torch.optim.SGD, schedule=lambda progress: 1.0, clip=0.25)  # fmt: skip
     assert history[0]["gradient"] == pytest.approx(100) and (before - module.weight).item() == pytest.approx(0.25, rel=1e-4)
+
+
+def test_what_is_spared_does_not_decay_and_the_step_size_follows_the_whole_run():
+    module, progress = nn.ModuleDict({"a": nn.Linear(1, 1, bias=False), "b": nn.Linear(1, 1, bias=False)}), []
+    for part in module.values():
+        nn.init.ones_(part.weight)
+    train(module, lambda g: torch.ones(4, 1).split(1), lambda x: 0 * (module["a"](x) + module["b"](x)).sum(), epochs=2, lr=0.1, weight_decay=0.5,
+          no_decay=("b",), schedule=lambda at: progress.append(at) or 1.0)  # fmt: skip
+    assert module["a"].weight.item() == pytest.approx(0.95**8) and module["b"].weight.item() == 1
+    assert sorted(set(progress)) == [k / 8 for k in range(8)]
 
 
 def test_a_loss_that_is_no_number_stops_with_its_place():
@@ -334,6 +344,40 @@ def test_scene_fusion_beats_its_own_prior_where_texts_matter(world, vectors):
     fused = judge(SceneFusion(vectors, cuts=20, epochs=6, batch=128, negatives=100).fit(split.train, split.until), split, "fusion")
     prior = judge(PopularityPrior().fit(split.train, split.until), split, "prior")
     assert compare(fused, prior, "pm_auc")["low"] > 0
+
+
+def test_the_loss_estimates_the_softmax_of_the_scene_and_hides_the_own_past(world, vectors):
+    model = SceneFusion(vectors, cuts=6, epochs=1, negatives=50, ids=True, id_drop=0.0, hide=0.0).fit(world.train, world.until)
+    scene, items = 1, world.log.scene_items(1)
+    model.net.requires_grad_(False)
+    model.net.residual.weight.normal_(std=0.1), model.net.gates.table.normal_()
+    asked = world.train.events[world.train.events.scene == scene].head(300)
+    pools, target = torch.from_numpy(model.past().at(asked.user.to_numpy(), None)), torch.from_numpy(asked.item.to_numpy(np.int64))
+    without = pools.clone()
+    without[:, 2 * scene : 2 * scene + 2] = 0
+    h, prior = model.net.things(model._text, torch.arange(len(vectors)), model._known)[items], model.net.prior(model._features, model._known, scene)[items]
+    exact = [nn.functional.cross_entropy(model.net.person(p, scene) @ h.T + prior, target - int(items[0])).item() for p in (pools, without)]
+    model.negatives = 20_000
+    for model.hide, wanted in zip((0.0, 1.0), exact, strict=True):
+        torch.manual_seed(0)
+        assert model._loss(pools, target, scene, model._features, model._known).item() == pytest.approx(wanted, abs=0.02)
+    assert abs(exact[0] - exact[1]) > 0.1
+
+
+def test_what_is_known_of_an_item_at_t_are_its_counts_and_whether_it_has_any(world, vectors):
+    model = SceneFusion(vectors, cuts=6, epochs=1, negatives=50, ids=True, windows=(7, 60)).fit(world.train, world.until)
+    for column, days in zip(model._features.T, (7, 60), strict=True):
+        np.testing.assert_allclose(column, np.log1p(Popularity(days).fit(world.train, world.until).count), rtol=1e-6)
+    known = np.bincount(world.train.events.item, minlength=len(vectors)) > 0
+    assert (model._known.numpy() == known).all() and not known.all()
+    text = torch.from_numpy(vectors) @ model.net.read.detach()
+    assert torch.allclose(model._things[~known], text[~known], atol=1e-6) and not torch.allclose(model._things[known], text[known], atol=1e-3)
+    with torch.no_grad():
+        model.net.new[1] += 5  # what newness is worth in scene 1
+    items, nobody = world.log.scene_items(1), world.train.with_events(world.train.events[:0])
+    moved = model.score([0], 1, nobody)[0]
+    model.net.new.data[1] -= 5
+    np.testing.assert_allclose(moved - model.score([0], 1, nobody)[0], 5.0 * ~known[items], atol=1e-4)
 
 
 def test_two_fits_with_one_seed_are_one_and_strangers_get_the_prior(world, vectors):

@@ -53,6 +53,11 @@ def test_leave_one_out_asks_the_last_event(rows):
         assert len(positives) == 1 and own[own.item == positives[0]].time.item() == own.time.max()
 
 
+def test_leave_one_out_only_trains_on_people_with_fewer_than_three_events():
+    split = leave_one_out(make_log([(u, i, i) for u, n in enumerate((1, 2, 3, 4)) for i in range(n)]))
+    assert split.pairs.user.tolist() == [2, 3] and len(split.train.events) == 10 - 2
+
+
 @settings(max_examples=40, deadline=None)
 @given(LOGS, st.lists(st.integers(0, 8), unique=True))
 def test_leave_one_out_of_some_people_trains_on_the_others_whole(rows, chosen):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 
+from recsys_lib import results
 from tests.test_questions import parts, whole
-from tools import class_set, common, make_notebooks, student_copy
+from tools import class_set, common, make_notebooks, run_tests, student_copy
 from tools.questions import exercises
 
 CELLS = "```{code-cell} ipython3\n:tags: [stub]\nx = None\n```\n\n```{code-cell} ipython3\n:tags: [solution, hide-input]\nx = 42\n```\n\n"
@@ -65,6 +69,31 @@ def test_a_class_has_its_own_address(tmp_path, capsys):
     readme = (target / "README.md").read_text(encoding="utf8")
     assert "https://school.github.io/course" in readme and common.home() not in readme
     capsys.readouterr()
+
+
+def test_what_is_printed_can_be_typed(tmp_path, monkeypatch, capsys):
+    target, remote = tmp_path / "my course", tmp_path / "remote"
+
+    def copy(root, folder, url, branch):
+        folder.mkdir()
+        (folder / "_config.yml").write_text(f"repository:\n  url: {url}\n  branch: {branch}\n")
+
+    monkeypatch.setattr(student_copy, "copy", copy)
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):  # a git that nobody has told what a first branch is called
+        monkeypatch.setenv(name, os.devnull)
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "a"), monkeypatch.setenv(f"GIT_{name}_EMAIL", "a@b.c")
+    assert student_copy.main([str(target), "--url", str(remote), "--branch", "fall"]) == 0
+    subprocess.run(["git", "init", "-q", "--bare", remote], check=True)
+    subprocess.run(capsys.readouterr().out.splitlines()[-1], shell=True, check=True, capture_output=True)
+    assert "fall" in subprocess.run(["git", "branch"], cwd=remote, capture_output=True, text=True).stdout
+
+
+def test_without_git_it_is_said_in_a_sentence(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(SystemExit, match="git was not found"):
+        student_copy.tracked(common.ROOT)
+    assert run_tests.touched() == [] and results.commit() is None
 
 
 def test_nothing_is_overwritten(tmp_path):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import pytest
 
-from tools import audit, cards, check_links, common, make_env, make_hashes
+from tools import audit, cards, check_links, common, make_env, make_hashes, try_colab
 
 
 def test_a_python_without_pip_is_told_in_a_sentence(tmp_path, monkeypatch, capsys):
@@ -60,3 +61,22 @@ def test_addresses_outside_the_book(tmp_path):
         '<a class="x" href="https://a.org/b?c=1&amp;d#e">a</a> <a href="b.html">b</a> <a href="https://github.com/us/x">c</a>'
     )
     assert check_links.addresses(tmp_path, "us") == {"https://a.org/b?c=1&d": ["a.html"]}
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path, monkeypatch):
+    """As after an upgrade of Python: the link in .venv leads nowhere."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(tmp_path / "nowhere")
+    pins = (common.ROOT / "constraints.txt").read_bytes() + (common.ROOT / "pyproject.toml").read_bytes()
+    (tmp_path / "installed").write_text(hashlib.sha256(pins).hexdigest())
+    made = []
+    monkeypatch.setattr(make_env.venv.EnvBuilder, "create", lambda self, folder: made.append(folder))
+    monkeypatch.setattr(make_env, "cpu_index", list)
+    with pytest.raises(FileNotFoundError):  # pip's Python, which nobody made here
+        make_env.main(tmp_path)
+    assert made == [tmp_path]
+
+
+def test_a_chapter_that_is_not_there_is_no_chapter_that_ran(capsys):
+    assert try_colab.main(["--here", "--chapters", "0"]) == 1
+    assert "There is no chapter '0'; they are 00, 01" in capsys.readouterr().err

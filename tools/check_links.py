@@ -1,6 +1,6 @@
 """``make links``: asks every address outside the built book whether it is still there. Reports, and blocks nothing: the exit status is 0.
 
-python -m tools.check_links
+    python -m tools.check_links
 """
 
 from __future__ import annotations

@@ -121,6 +121,15 @@ def main(arguments: list[str] | None = None) -> int:
     if missing := [path for path in (given.autograder, *given.submissions) if not path.is_file()]:
         print(f"there is no file {missing[0]}; name an autograder.zip, a folder for the marks, and the submissions.", file=sys.stderr)
         return 1
+    if not zipfile.is_zipfile(given.autograder):
+        print(f"{given.autograder} is no zip; name the autograder.zip that `make class` made.", file=sys.stderr)
+        return 1
+    if given.out.exists() and not given.out.is_dir():
+        print(f"{given.out} is a file; name a folder for the marks.", file=sys.stderr)
+        return 1
+    if given.jobs < 1:
+        print(f"--jobs is {given.jobs}; mark at least one submission at once.", file=sys.stderr)
+        return 1
     if (given.out / "marks.csv").exists():
         print(f"{given.out} holds the marks of another run; name a new folder, so that none are overwritten.", file=sys.stderr)
         return 1
@@ -128,10 +137,10 @@ def main(arguments: list[str] | None = None) -> int:
     if twice := [name for name, times in Counter(called).items() if times > 1]:
         print(f"two submissions would both be called {twice[0]}; rename one of them, or its folder.", file=sys.stderr)
         return 1
+    given.out.mkdir(parents=True, exist_ok=True)  # before an hour of marking, not after it
     with ThreadPoolExecutor(given.jobs) as pool:
         marks = list(pool.map(lambda path: grade(given.autograder, path, given.limit), given.submissions))
     marks = [replace(mark, name=name) for mark, name in zip(marks, called, strict=True)]
-    given.out.mkdir(parents=True, exist_ok=True)
     questions = list(dict.fromkeys(question for mark in marks for question in mark.scores))
     with open(given.out / "marks.csv", "w", newline="", encoding="utf8") as file:
         table = csv.writer(file)

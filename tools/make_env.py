@@ -37,7 +37,7 @@ def main(folder: Path = ROOT / ".venv") -> int:
         return 1
     wanted = hashlib.sha256((ROOT / "constraints.txt").read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
     python, stamp = folder / "bin" / "python", folder / "installed"
-    if stamp.is_file() and stamp.read_text() == wanted and subprocess.run([python, "-c", ""]).returncode == 0:
+    if stamp.is_file() and stamp.read_text() == wanted and python.exists() and subprocess.run([python, "-c", ""]).returncode == 0:
         return 0
     began = time.perf_counter()
     print("Installing the environment into .venv, once. This takes some minutes.", flush=True)

@@ -123,9 +123,13 @@ def main(root: Path = common.ROOT, check: bool = False) -> int:
         if not check and not same:
             target.write_text(made, encoding="utf8")
             print(f"wrote chapters/{target.name}")
+    right = len(common.chapters(root)) - len(wrong)
+    for left in sorted((root / "chapters").glob("[0-9][0-9]_*.ipynb")):
+        if not left.with_suffix(".md").is_file():
+            wrong.append(f"{left.name} has no source any more; delete it.")
     for sentence in wrong:
         print(sentence, file=sys.stderr)
-    print(f"{len(common.chapters(root)) - len(wrong)} of {len(common.chapters(root))} notebooks are what their sources make")
+    print(f"{right} of {len(common.chapters(root))} notebooks are what their sources make")
     return bool(wrong)
 
 

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -116,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     shutil.copy2(root / "tools" / "offline_start.py", folder / "start.py")
     describe(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    print(f"{folder}: {size / 1e9:.1f} GB, {time.perf_counter() - began:.0f} s. Try it: python {folder / 'start.py'} --check --to /tmp/try")
+    print(f"{folder}: {size / 1e9:.1f} GB, {time.perf_counter() - began:.0f} s. Try it: python {shlex.quote(str(folder / 'start.py'))} --check --to /tmp/try")
     return 0
 
 

@@ -47,7 +47,9 @@ def prepare(work: Path, quiet: bool = False) -> Path:
             target = work / name / path.relative_to(HERE / name)
             if path.is_file() and not target.exists():  # a notebook that somebody worked in stays as it is
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, target)
+                part = target.with_name(f"{target.name}.part")
+                shutil.copy2(path, part)
+                part.replace(target)  # whole or not at all: half a model would stay for good
     python = work / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not (work / ".venv" / "installed").is_file():
         print(f"Making an environment in {work}. This takes some minutes, once.", flush=True)
@@ -68,10 +70,11 @@ def main() -> int:
     chosen = parser.parse_args()
     if problem := fits(json.loads((HERE / "manifest.json").read_text("utf8"))):
         raise SystemExit(problem)
-    python = prepare(chosen.to)
-    offline = {"RECSYS_CACHE": str(chosen.to / "cache"), "RECSYS_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
-    command = [str(python), "-c", TRY] if chosen.check else [str(python), "-m", "jupyter", "lab", str(chosen.to / "notebooks")]
-    return subprocess.run(command, cwd=chosen.to, env={**os.environ, **offline}).returncode
+    work = chosen.to.resolve()
+    python = prepare(work)
+    offline = {"RECSYS_CACHE": str(work / "cache"), "RECSYS_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
+    command = [str(python), "-c", TRY] if chosen.check else [str(python), "-m", "jupyter", "lab", str(work / "notebooks")]
+    return subprocess.run(command, cwd=work, env={**os.environ, **offline}).returncode
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,8 @@ def without_solutions(text: str) -> str:
 
 def tracked(root: Path) -> list[str]:
     """Paths of all files that git tracks here. Raises SystemExit with a sentence where this is no checkout."""
+    if not shutil.which("git"):
+        raise SystemExit("git was not found, and it alone knows which files belong to the repository; install it.")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True)
     if listed.returncode or not listed.stdout:
         raise SystemExit(f"{root} is no git checkout, so nobody can say which files belong to it; clone the repository and run this there.")
@@ -81,7 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     number = copy(common.ROOT, chosen.folder, chosen.url, chosen.branch)
     print(f"{number} files, no solutions and no history, are in {chosen.folder}. Make it a repository of its own:")
-    print(f"  cd {chosen.folder} && git init -q && git add -A && git commit -qm 'Course' && git remote add origin ADDRESS && git push -u origin main")
+    branch, address = common.repository(chosen.folder)[1], shlex.quote(chosen.url or "ADDRESS")
+    print(f"  cd {shlex.quote(str(chosen.folder))} && git init -q -b {branch} && git add -A && git commit -qm Course && git remote add origin {address} && git push -u origin {branch}")
     return 0
 
 

@@ -19,6 +19,7 @@ import argparse
 import datetime
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -133,7 +134,13 @@ def main(arguments: list[str] | None = None) -> int:
     if interpreter is None:
         print(f"There is no {chosen.python} here, so nothing was tried.")
         return 0
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    numbers = {path.name[:2] for path in (ROOT / "chapters").glob("[0-9][0-9]_*.ipynb")}
+    if unknown := sorted(set(chosen.chapters) - numbers):
+        print(f"There is no chapter {unknown[0]!r}; they are {', '.join(sorted(numbers))}.", file=sys.stderr)
+        return 1
+    commit = ""
+    if shutil.which("git"):
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     with tempfile.TemporaryDirectory(prefix="colab-") as folder:
         python = Path(interpreter) if chosen.here else environment(Path(folder) / "env", interpreter, chosen.transformers)
         env = settings(chosen.here)
@@ -149,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.record:
         name = f"Python {'.'.join(facts['python'].split('.')[:2])}, transformers {facts['transformers'].split('.')[0]}"
         name += f", {facts['gpu'] or 'no GPU'}" if chosen.here else ""
-        typed = " ".join(["python tools/try_colab.py", *(arguments or sys.argv[1:])])
+        typed = shlex.join(["python", "tools/try_colab.py", *(arguments or sys.argv[1:])])
         record(name, facts | {"command": typed, "chapters": done, "commit": commit, "date": datetime.date.today().isoformat()})
     return int(any(entry["outcome"] != "ran" for entry in done.values()))
 
