@@ -6,6 +6,7 @@ The model that writes is :class:`~recsys_lib.generator.TextGenerator`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -19,7 +20,7 @@ from tqdm.auto import tqdm
 from recsys_lib.batches import clean_texts, run_batches, without_onednn
 from recsys_lib.data.log import CATEGORIES, SCENE, TITLE, InteractionLog
 from recsys_lib.data.sources import cache_dir
-from recsys_lib.errors import BadData
+from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.vector_cache import KEY_BYTES, VectorCache
 from recsys_lib.weights import load_model, version_of
 
@@ -93,7 +94,7 @@ class TextEncoder:
 
         Raises:
             BadData: an entry is not a string.
-            RecsysError: the cache cannot be written (disk full), or a single text is too large for the GPU.
+            RecsysError: a single text is too large for the GPU. A cache that cannot be written (disk full) is a warning: the vectors are returned and not kept.
         """
         clean = clean_texts(texts, self.max_tokens)
         keys = [blake2b(text.encode(), digest_size=KEY_BYTES).digest() for text in clean]
@@ -127,11 +128,19 @@ class TextEncoder:
                 fresh += batch.tolist()
                 bar.update(len(batch))
                 if cache and len(fresh) >= SHARD:
-                    self.cache.put([keys[k] for k in fresh], vectors[fresh])
-                    fresh = []
+                    cache, fresh = self._kept([keys[k] for k in fresh], vectors[fresh]), []
         if cache and fresh:
-            self.cache.put([keys[k] for k in fresh], vectors[fresh])
+            self._kept([keys[k] for k in fresh], vectors[fresh])
         known.update(zip(keys, vectors, strict=True))
+
+    def _kept(self, keys: list[bytes], vectors: np.ndarray) -> bool:
+        """Whether the cache took them; a warning says why not."""
+        try:
+            self.cache.put(keys, vectors)
+        except RecsysError as problem:
+            warnings.warn(f"{problem} Until then vectors are computed and not kept.", stacklevel=4)
+            return False
+        return True
 
     def _pooled(self, ids: list[list[int]]) -> np.ndarray:
         """Texts of one length, as token ids → float32 [len(ids), d]."""

@@ -36,12 +36,15 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit of this checkout, short; None outside one, and on a machine without git."""
+    """The commit of this checkout, short, with "-dirty" behind it where the library or the benchmarks have changed since; None outside a checkout, and on a machine without git."""
     try:
-        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
+        head, changed = (
+            subprocess.run(["git", *words], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
+            for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--", ":/recsys_lib", ":/benchmarks"))
+        )
     except OSError:
         return None
-    return done.stdout.strip() or None
+    return head + "-dirty" * bool(changed) if head else None
 
 
 def record(run: str, *, command: str, metrics: Any, **facts: Any) -> Path:

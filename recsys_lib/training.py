@@ -170,7 +170,7 @@ def _descend(loss: Callable[[Any], torch.Tensor], parts: list[tuple[float, Any]]
 
 
 def step_size(progress: float, warmup: float) -> float:
-    """Factor of the step size at ``progress`` in [0, 1]: rises linearly to 1 at ``warmup``, then falls to 0 along a cosine."""
+    """Factor of the step size at ``progress`` in [0, 1]: rises linearly from 0, so that the first step moves nothing, to 1 at ``warmup``, then falls to 0 along a cosine."""
     if progress < warmup:
         return progress / warmup
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / max(1e-9, 1 - warmup)))

@@ -172,6 +172,18 @@ def test_full_disk_says_so_and_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@needs_model
+def test_vectors_are_not_lost_where_the_cache_is_full(encoder, monkeypatch):
+    def full(keys, vectors):
+        raise RecsysError("the disk is full.")
+
+    monkeypatch.setattr(encoder.cache, "put", full)
+    texts = ["a text that no cache has", "and one more"]
+    with pytest.warns(UserWarning, match="the disk is full. Until then vectors are computed and not kept"):
+        kept = encoder.encode(texts, show_progress=False)
+    np.testing.assert_array_equal(kept, encoder.encode(texts, show_progress=False, cache=False))
+
+
 def test_hub_that_is_silent_or_forbidden(monkeypatch, tmp_path):
     from huggingface_hub import constants
 

@@ -1,5 +1,7 @@
 """Recorded runs: written whole or not at all, read back, and named when they are not there."""
 
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,21 @@ def test_a_run_is_recorded_without_git_and_its_counts_stay_whole(folder, monkeyp
     results.record("00-trial", command="c", metrics={"n": np.int64(14_486), "better": np.bool_(True), "ndcg10": np.float32(0.5)})
     run = results.load_result("00-trial")
     assert run["commit"] is None and repr(run["metrics"]) == "{'n': 14486, 'better': True, 'ndcg10': 0.5}"
+
+
+def test_a_commit_says_when_the_code_is_another(monkeypatch):
+    said = {"rev-parse": "abc1234\n", "status": ""}
+    monkeypatch.setattr(results.subprocess, "run", lambda command, **how: subprocess.CompletedProcess(command, 0, said[command[1]]))
+    assert results.commit() == "abc1234"
+    said["status"] = " M recsys_lib/metrics.py\n"
+    assert results.commit() == "abc1234-dirty"
+    said |= {"rev-parse": "", "status": ""}
+    assert results.commit() is None
+
+
+def test_no_committed_run_is_of_changed_code():
+    for path in results.folder().glob("*.json"):
+        assert '-dirty"' not in path.read_text(encoding="utf-8"), f"{path.name} was recorded before its code was committed"
 
 
 def test_what_cannot_be_written_leaves_the_old_run_and_no_part_of_the_new(folder):

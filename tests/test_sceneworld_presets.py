@@ -58,6 +58,11 @@ def test_a_cache_below_home(tmp_path, monkeypatch):
     assert folder.parent == tmp_path / "worlds" and list(folder.iterdir())
 
 
+def test_numpys_numbers_are_the_same_world(tmp_path):
+    made = [sw.make_world("xl-10m", users=60, items=40, target=500, theme_share=share, cache=tmp_path).folder for share in (0.8, np.float64(0.8))]
+    assert made[0] == made[1] and list(tmp_path.iterdir()) == [made[0]]
+
+
 def test_chunks_on_a_full_disk_leave_nothing_behind(tmp_path, monkeypatch):
     from recsys_lib.data import sceneworld_chunks as chunks
 

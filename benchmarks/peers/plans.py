@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Plan:
-    """``ours``: the model of this library with the same name, or None. ``settings``: what is tried. ``seeded``: its fit depends on a seed.
+    """``ours``: the model of this library with the same name, or None. ``settings``: what is tried. ``seeded``: its fit depends on a seed; ``seeds``: with how many it is fitted at most, where minutes forbid more.
 
     A setting with a list of ``epochs`` is several settings and one fit, judged after each of them. ``known``: the choice is made by people with a past alone. Most peers answer nobody else, so theirs is always made so, whoever is asked.
     """
@@ -22,6 +22,7 @@ class Plan:
     settings: tuple[dict[str, Any], ...]
     seeded: bool = False
     known: bool = False
+    seeds: int = 3
 
 
 def grid(**options: list) -> tuple[dict[str, Any], ...]:
@@ -61,7 +62,7 @@ PLANS: dict[str, dict[str, Plan]] = {
     "cornac": {
         "BPR": Plan("BPR-MF", grid(k=[64], max_iter=[100], learning_rate=[0.01, 0.05], lambda_reg=[0.003, 0.01, 0.03]), seeded=True),
         "EASE": Plan("EASE", grid(lamb=RIDGES, posB=[True, False], most=[12_000])),
-        "SASRec": Plan("SASRec", grid(embedding_dim=[64], epochs=[EPOCHS]), seeded=True),
+        "SASRec": Plan("SASRec", grid(embedding_dim=[64], epochs=[EPOCHS]), seeded=True, seeds=1),
     },
     "rectools": {
         "EASE": Plan("EASE", grid(regularization=RIDGES, most=[12_000])),

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
@@ -25,7 +26,8 @@ def stored(truth: Truth, scenes: pd.DataFrame, knobs: dict[str, Any], cache: str
     interrupted nor a second process leaves a half-written world.
     """
     cache = cache_dir() / "sceneworld" if cache is None else Path(cache).expanduser()
-    key = hashlib.sha256(f"{VERSION} {sorted(knobs.items(), key=lambda k: k[0])}".encode()).hexdigest()[:16]
+    plain = {name: knob.item() if isinstance(knob, np.generic) else knob for name, knob in knobs.items()}  # np.float64(0.8) is 0.8
+    key = hashlib.sha256(f"{VERSION} {sorted(plain.items(), key=lambda k: k[0])}".encode()).hexdigest()[:16]
     folder = cache / f"{knobs['preset']}-{key}"
     if not folder.exists():
         with explained(folder):
