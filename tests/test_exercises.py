@@ -166,3 +166,16 @@ def test_check_takes_arrays(monkeypatch):
 def test_unknown_exercise(ident):
     with pytest.raises(BadData, match="there is no exercise"):
         exercises.check(ident, None)
+
+
+def test_an_answer_that_does_not_end_is_stopped(monkeypatch):
+    def forever(scores, k):
+        while True:
+            try:
+                k += 1
+            except Exception:
+                pass
+
+    monkeypatch.setattr(exercises, "SECONDS", 0.2)
+    result = exercises.check("00-1", forever)
+    assert not result and "had not ended after 0.2 seconds" in result.message

@@ -14,10 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from recsys_lib.errors import BadData
+from recsys_lib.exercises.clock import OutOfTime, within
 
 Check = Callable[[object], str | None]
 CHECKS: dict[str, Check] = {}
 NONE_COUNTS: set[str] = set()  # exercises whose right answer may return None
+SECONDS = 60.0
+"""How long an answer may take, all calls of its check together."""
 NOT_WRITTEN = "it is not written yet: replace the stub above and run this cell again."
 RETURNED_NOTHING = "it returned nothing: it is not written yet, or it prints its answer; only `return` hands an answer to the caller."
 
@@ -80,14 +83,17 @@ def check(ident: str, answer: object) -> Result:
         answer: the reader's function or value. A stub that still raises ``NotImplementedError``, None and ``...`` count as not written.
 
     Raises:
-        BadData: there is no such exercise. Whatever the answer itself raises becomes a sentence.
+        BadData: there is no such exercise. Whatever the answer itself raises becomes a sentence, and so does an answer that does not end.
     """
     function = find(ident)
     chapter, _, number = ident.partition("-")
     name = f"Exercise {int(chapter)}.{int(number)}"
     heard: list[bool] = []
     try:
-        problem = NOT_WRITTEN if answer is None or answer is ... else function(_listen(answer, heard) if callable(answer) else answer)
+        with within(SECONDS):
+            problem = NOT_WRITTEN if answer is None or answer is ... else function(_listen(answer, heard) if callable(answer) else answer)
+    except OutOfTime:
+        problem = f"it had not ended after {SECONDS:g} seconds; does a loop wait for something that never comes?"
     except Exception as error:  # any mistake of the reader's becomes a sentence
         problem = NOT_WRITTEN if _is_stub(error, answer) else _tell(error, answer)
     if problem and heard and not any(heard) and ident not in NONE_COUNTS:

@@ -92,6 +92,8 @@ def paired_interval(answer):
     low, high = answer(users, hard + gap, hard)
     mean, width = gap.mean(), high - low
     right = 2 * 1.96 * gap[::5].std() / np.sqrt(60)
+    if width < 0.1 * right:
+        return "All your redraws have the same mean: draw people with replacement, as many as there are."
     if not low < mean < high:
         return "The interval should contain the observed mean of a - b; did you subtract in this order?"
     if width > 1.15 * right and width < 1.6 * right:
@@ -101,7 +103,7 @@ def paired_interval(answer):
     if width < 0.7 * right:
         return "Your interval is too narrow: five rows of one person are not five witnesses, so redraw people, each with all their rows."
     if width < 0.88 * right:
-        return "Your interval is too narrow for 95 %; take the quantiles .025 and .975 of the redrawn means."
+        return "Your interval is too narrow for 95 %: take the quantiles .025 and .975 of the redrawn means, and let a person who is drawn twice count twice."
     rows = np.arange(60) % 9 + 1
     who = rng.permutation(np.repeat(np.arange(60), rows))
     gap = (0.02 * rows + rng.normal(0, 0.2, 60))[who] + rng.normal(0, 0.3, len(who))

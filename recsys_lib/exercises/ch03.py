@@ -13,7 +13,7 @@ def recent_counts(answer):
     """Counts in the last days before T: start included, T itself not."""
     T = 100 * DAY
     time, item = np.array([10, 69, 70, 90, 99, 100, 101]) * DAY, np.array([0, 0, 1, 1, 2, 3, 3])
-    got = np.asarray(answer(time, item, 5, T, 30), float)
+    got = np.asarray(answer(time.copy(), item.copy(), 5, T, 30), float)
     if got.shape != (5,):
         return f"the result has shape {got.shape}, and one count for each of the 5 items was asked for; items without events count 0."
     if got[3] > 0:
@@ -21,7 +21,7 @@ def recent_counts(answer):
     if got[0] > 0:
         return "an event from before the window was counted: drop what is more than `days` days (of DAY seconds) older than T."
     if got[1] != 2:
-        return "the event exactly `days` days before T belongs to the window, and each event counts 1."
+        return "the event exactly `days` days (of DAY seconds) before T belongs to the window, and each event counts 1."
     if got[2] != 1:
         return "the event one day before T is missing; does the window end at T?"
     if np.asarray(answer(time, item, 5, T, 5), float).tolist() != [0, 0, 1, 0, 0]:
@@ -40,7 +40,7 @@ def recent_counts(answer):
 @exercise("03-2")
 def cosine_of_items(answer):
     """Cosine between columns, zero diagonal, columns without people."""
-    x = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0], [1, 0, 1, 0]], float)
+    x = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]], float)
     got = np.asarray(answer(x.copy()), float)
     if got.shape != (4, 4):
         return f"the result has shape {got.shape}; items by items, (4, 4), was asked for."
@@ -91,6 +91,8 @@ def next_steps(answer):
     got = dict(got)
     if (7, 8) in got or (8, 7) in got:
         return "7 and 8 have equal times, so neither follows the other."
+    if (7, 5) in got:
+        return "a key is (from, to), in this order: 5 comes before 7."
     if (5, 6) in got:
         return "5 to 6 is two steps; count only from one distinct time to the next."
     if (5, 8) not in got or (7, 6) not in got:
@@ -113,7 +115,7 @@ def choose_window(answer):
 
     T = 100 * DAY  # and the questions are those of days 90 to 99
     time, item = log({50: [3] * 5, 88: [1] * 3, 95: [3] * 4 + [2] * 7, 99: [3] * 4})
-    got = answer(time, item, 5, T, (6, 60), 10)
+    got = answer(time.copy(), item.copy(), 5, T, (6, 60), 10)
     if np.ndim(got) or got not in (6, 60):
         return f"the answer is {got!r}; one of the windows, 6 or 60, was asked for."
     if got == 6:

@@ -50,7 +50,7 @@ def whitened(answer):
         return "the axes are no longer correlated, but their variances differ: divide each axis by the square root of its variance."
     if np.allclose(np.diag(covariance), 1, atol=0.02):
         return "each column has variance 1, but the columns are still correlated: turn into the principal axes before you scale."
-    return "the covariance of the result is not the identity; are the eigenvectors the columns of what `np.linalg.eigh` returns?"
+    return "the covariance of the result is not the identity; are variances and axes those of the centred vectors, and the axes the columns of what `np.linalg.eigh` returns?"
 
 
 @exercise("04-3")

@@ -12,7 +12,7 @@ DAY = 86_400
 @exercise("05-1")
 def aged(answer):
     """A half-life profile as of a moment, from strictly earlier events, on real clock times."""
-    v, start = np.array([[1.0, 0], [0, 1], [0, 1]]), 19_000
+    v, start = np.array([[1.0, 0], [0, 1], [0, 1]]), 19_000.0
     got = np.asarray(answer(v.copy(), np.array([start, start + 30, start + 60]), 30, start + 60), float)
     if got.shape != (2,):
         return f"the result has shape {got.shape}; one vector as long as an item's, (2,), was asked for."
@@ -87,8 +87,9 @@ def planted(answer):
 @exercise("05-3", none_counts=True)
 def topics(answer):
     """Topics of an answer, or None."""
-    if answer("I would rather not say.") is not None:
-        return "an answer without a comma is no list and gives None, so that somebody can ask again; yours took it for a topic."
+    got = answer("I would rather not say.")
+    if got is not None:
+        return f"an answer without a comma is no list and gives None, so that somebody can ask again, and not {got!r}."
     if answer("tea, Tea, tea ,TEA") is not None:
         return "one topic said four times is one topic, and fewer than two are off-format; compare without capitals and spaces."
     if answer("Likes: tea,") is not None:
@@ -106,7 +107,10 @@ def topics(answer):
         return "from 'They enjoy: tea, rope.' the topics are tea and rope; cut what stands up to the colon, whatever its words are."
     if [t.lower() for t in got] != ["tea", "slow films", "the sea"]:
         return f"from 'Likes: tea, slow films, Tea, the sea.' the topics are tea, slow films and the sea, in this order; yours are {', '.join(got)}."
-    if answer("a, b, c, d, e, f, g, h") is None or len(answer("a, b, c, d, e, f, g, h")) != 6:
+    got = answer("a, b, c, d, e, f, g, h")
+    if got is None:
+        return "'a, b, c, d, e, f, g, h' is a list as well and came back as None; the opening up to the colon need not be there."
+    if len(got) != 6:
         return "at most six topics were asked for; an answer that runs on is cut."
     if len(answer("a, A, b, c, d, e, f") or []) != 6:
         return "'a, A, b, c, d, e, f' holds six topics, a to f; take repeats out before you cut, or they use up places."
@@ -123,7 +127,7 @@ def deletion(answer):
     events = [("mira", "tea"), ("omar", "tea"), ("mira", "tent"), ("omar", "rope"), ("omar", "tent")]
     stored = {prompt(events, "mira"): "Likes tea and camping.", prompt(events, "omar"): "Likes tea, climbing and camping."}
     got = answer(list(events), dict(stored), "mira", "tent", prompt)
-    if not isinstance(got, tuple) or len(got) != 2:
+    if not isinstance(got, tuple | list) or len(got) != 2 or not hasattr(got[1], "keys"):
         return "return the events and the stored texts, in this order."
     left, texts = list(got[0]), dict(got[1])
     if ("mira", "tent") in left:
@@ -131,11 +135,11 @@ def deletion(answer):
     if left != [e for e in events if e != ("mira", "tent")]:
         return "an event is gone, or has moved, that nobody asked to delete."
     if prompt(events, "mira") in texts:
-        if prompt(left, "mira") not in stored and len(texts) == 2:
+        if len(texts) == 2:
             return "the text written from the deleted event is still stored, and it still says camping: make its prompt before you delete the event."
         return "the text written from the deleted event is still stored."
-    if "Likes tea and camping." in texts.values():
-        return "the text written from the deleted event is still stored, under another key, and it still says camping: delete the text with its key."
+    if set(texts) - set(stored):
+        return "what was written from the deleted event is still stored, whole or in part, under another key: delete the text with its key."
     if prompt(events, "omar") not in texts:
         return "Omar's text is gone, too; only Mira's was made from the deleted event. That his prompt holds the same title is his affair."
     try:

@@ -12,8 +12,8 @@ from recsys_lib.exercises import exercise
 def ignored(answer):
     """Which inputs never enter the score: four models, rows of which some are alike, inputs left as they were."""
     rows = torch.Generator().manual_seed(0)
-    inputs = [torch.randn(6, 3, generator=rows) for _ in range(3)]
-    inputs[0][0] = inputs[0][5]  # the first row meets its like
+    inputs = [torch.randn(12, 3, generator=rows) for _ in range(3)]
+    inputs[0][0] = inputs[0][11]  # the first row meets its like
     inputs[0][1] = inputs[0][0]
     inputs[0][3] = inputs[0][2]
     before = [x.clone() for x in inputs]
@@ -21,7 +21,7 @@ def ignored(answer):
         (lambda u, i, s: (u * i).sum(1) * s.mean(1), []),
         (lambda u, i, s: i.sum(1) * s.sum(1), [0]),
         (lambda u, i, s: u.sum(1), [1, 2]),
-        (lambda u, i, s: torch.full((6,), float(i.sum() * 0) + 1), [0, 1, 2]),
+        (lambda u, i, s: torch.full((12,), float(i.sum() * 0) + 1), [0, 1, 2]),
     ]  # fmt: skip
     for k, (model, right) in enumerate(models):
         got = answer(model, list(inputs))
@@ -88,7 +88,7 @@ def right(answer):
 @exercise("07-4")
 def step(answer):
     """L2 in the gradient against decoupled decay."""
-    w, g, lr, decay = np.array([1.0, -2.0, 3.0]), np.array([100.0, 0.5, 0.01]), 0.1, 0.2
+    w, g, lr, decay = np.array([1.0, -2.0, 3.0]), np.array([100.0, 0.3, 0.01]), 0.1, 0.2  # the decay turns the second sign
     for decoupled in (True, False):
         total = g if decoupled else g + decay * w
         right = w - lr * total / (np.abs(total) + 1e-8) - (lr * decay * w if decoupled else 0)
@@ -98,10 +98,12 @@ def step(answer):
         plain = w - lr * g / (np.abs(g) + 1e-8)
         if got.shape == right.shape and decoupled and np.allclose(got, plain - decay * w, atol=1e-6):
             return "decoupled: the decay is lr · decay · w; without lr it does not follow the schedule."
+        if got.shape == right.shape and decoupled and np.allclose(got, plain * (1 - lr * decay), atol=1e-6):
+            return "decoupled: the decay was taken from the weights after the step; lr · decay · w belongs to the weights as they came."
         if got.shape == right.shape and not decoupled and np.allclose(got, plain - lr * decay * w, atol=1e-6):
             return "L2: the decay joins the gradient *before* the division by its size; what you wrote is the decoupled form."
         if got.shape == right.shape and np.allclose(got, plain, atol=1e-6):
-            return f"the weights do not decay with decoupled={decoupled}."
+            return f"with decoupled={decoupled} the decay does not reach the weights; is it there, whole, and where the exercise puts it?"
         return f"with decoupled={decoupled} the new weights are not those of the rule in the exercise."
     return None
 
@@ -118,9 +120,11 @@ def stop(answer):
             return f"for {values}, where no figure is above 0, the answer was {got}: the best so far begins with the first figure, not with 0."
         if got == (int(np.argmax(values)) + 1, len(values)):
             return f"for {values} the loop looked into the future: with patience {patience} it stops before it meets what comes later."
+        if got == right[::-1]:
+            return f"for {values} the answer was {got}; the epoch that is kept comes first, then how many were run."
         if got[1] == right[1]:
             return f"for {values} with patience {patience} it ran long enough, but kept epoch {got[0]}: keep the best one, and of equals the first."
         if abs(got[1] - right[1]) == 1:
             return f"for {values} with patience {patience} it stopped one epoch {'early' if got[1] < right[1] else 'late'}: stop after the epoch in which the best is patience epochs old."
-        return f"for {values} with patience {patience} the answer was {got}."
+        return f"for {values} with patience {patience} the answer was {got}; walk through these values by hand, one epoch at a time."
     return None

@@ -28,7 +28,7 @@ def best_k(answer):
     if got[1:] != right:
         return "equal scores come in the order of the catalogue or of something else; the smaller hash64 of the item code comes first."
     if len(answer(scores[:2].copy(), items[:2].copy(), np.array([20]), 5)) != 1:
-        return "with one item left, the list has one item."
+        return "with one item left, the list has one item: a seen item is not in it, whatever its score."
     return None
 
 
@@ -51,7 +51,7 @@ def maximal_marginal(answer):
     near = np.array([[1, 0, 0.55, 0.9], [0, 1, 0.55, 0], [0.55, 0.55, 1, 0], [0.9, 0, 0, 1]])
     apart = list(map(int, answer(np.array([1.0, 0.9, 0.5, 0.48]), near, 4, 0.5)))
     if apart == [0, 1, 3, 2]:
-        return "position 3 is nearly a copy of position 0, and the mean similarity hides it: count the highest similarity to anything on the list."
+        return "position 3 is nearly a copy of position 0, and the mean similarity hides it, as does that to the last one taken: count the highest similarity to anything on the list."
     if got != [0, 2, 4] or apart != [0, 1, 2, 3]:
         return "each step should take the largest trade · score - (1 - trade) · (highest similarity to what is taken), and update that similarity after it."
     return None
@@ -89,7 +89,7 @@ def inverted_file(answer):
         order = np.argsort(-(centres @ q))
         inside = np.flatnonzero(np.isin(cell, order[:2]))
         right = inside[np.argsort(-(x[inside] @ q))[:5]]
-        got = np.asarray(answer(q, x, centres, cell, 2, 5), int)
+        got = np.asarray(answer(q.copy(), x.copy(), centres.copy(), cell.copy(), 2, 5), int)
         if got.shape != (5,):
             return f"{got.shape} ids came back; the five best of the two open cells were asked for."
         if (got == np.argsort(-(x @ q))[:5]).all() and (got != right).any():
@@ -106,7 +106,7 @@ def inverted_file(answer):
     for q in far[:8]:
         inside = np.flatnonzero(np.isin(cell, np.argsort(-(heavy @ q))[:2]))
         right = inside[np.argsort(-(far[inside] @ q))[:5]]
-        if np.asarray(answer(q, far, heavy, cell, 2, 5), int).tolist() != right.tolist():
+        if np.asarray(answer(q.copy(), far.copy(), heavy.copy(), cell.copy(), 2, 5), int).tolist() != right.tolist():
             return "where vectors differ in length these are not the five: nearest means the largest inner product, for centres and vectors alike, and neither the smallest distance nor the cosine."
     q = x[103] + 0.3 * rng.normal(size=8)
     one = np.flatnonzero(cell == (centres @ q).argmax())
@@ -132,6 +132,8 @@ def title_is_data(answer):
     for text in ("a <|im_end|> b", "a <<||im_end|> b", "<|<||>|> tea"):
         if "<|" in answer(text) or "|>" in answer(text):
             return f"a control mark is left of {text!r}: taking one out can make another, so look again until there is none."
+    if answer("a<|b|>c") != '"abc"':
+        return "the title a<|b|>c should come back as \"abc\": only the marks are taken out, and the words between them stay."
     if answer("a <| b") != '"a b"':
         return "where a mark was taken out between two spaces, two spaces are left; take the marks out first and tidy the white space after."
     if answer("For skin | age > 40") != '"For skin | age > 40"':

@@ -10,10 +10,8 @@ import io
 import math
 import re
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +19,7 @@ import numpy as np
 
 from recsys_lib.data.log import ITEM, SCENE, TIME, InteractionLog
 from recsys_lib.exercises import _is_stub, _tell
+from recsys_lib.exercises.clock import OutOfTime, within
 
 _ALL = 40.0  # seconds that one function gets in a graded notebook, all its calls together
 
@@ -36,35 +35,6 @@ class Clock:
 
 _CLOCKS: list[Clock] = []
 _graded = False  # set by watch; a student at work may call a test as often as they like
-
-
-class OutOfTime(BaseException):
-    """Time is up. Not an Exception, so that a student's ``except Exception`` inside an endless loop does not swallow it."""
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Raise :class:`OutOfTime` inside the block after ``seconds``, and again each second until it ends.
-
-    It rings in Python code of the main thread, where notebooks run; where the system has no alarm (Windows) nothing rings.
-    A block inside another keeps what was left of the outer one's time.
-    """
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise OutOfTime
-
-    began, before = time.monotonic(), signal.signal(signal.SIGALRM, ring)
-    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        if left:
-            signal.setitimer(signal.ITIMER_REAL, max(0.01, left - (time.monotonic() - began)), 1.0)
 
 
 def run(function: Callable[..., Any] | None, *args: Any, seconds: float = 10, **options: Any) -> Any:

@@ -79,10 +79,15 @@ def fresh_by_deleting(scores, seen, k):
     return left[np.argsort(-scores[left], kind="stable")][:k]
 
 
-RIGHT = {"00-1": [first, lambda scores, k: sorted(range(len(scores)), key=lambda j: -scores[j])[:k], lambda scores, k: np.argsort(-scores, kind="stable")[:k]], "00-2": [person], "00-3": [fresh, fresh_by_deleting], "00-4": [history]}
+def history_in_place(events, user, until):
+    events.loc[events["time"] >= until, "user"] = -1
+    return events[events["user"] == user].sort_values("time")["item"]
+
+
+RIGHT = {"00-1": [first, lambda scores, k: sorted(range(len(scores)), key=lambda j: -scores[j])[:k], lambda scores, k: np.argsort(-scores, kind="stable")[:k]], "00-2": [person], "00-3": [fresh, fresh_by_deleting], "00-4": [history, history_in_place]}
 WRONG = {
-    "00-1": [(first_lowest, "lowest"), (first_reversed, "ties")],
-    "00-2": [(person_unscaled, "length one"), (person_all, "not all items"), (person_from_nothing, "without a past"),
+    "00-1": [(first_lowest, "lowest"), (first_reversed, "ties"), (lambda scores, k: first(scores, 2), "k = 3")],
+    "00-2": [(person_unscaled, "length one"), (person_all, "not all items"), (person_from_nothing, "without a past"), (lambda v, h: person(v, h) if h else None, "without a past"),
              (lambda v, h: person(v, sorted(set(h))), "twice"), (lambda v, h: person(v, range(len(h))), "whatever the lengths")],
     "00-3": [(fresh_cut_first, "before you cut"), (fresh_not_removed, "was seen"), (lambda s, seen, k: [j for j in range(len(s)) if j not in seen][:k], "Sort the scores first"),
              (lambda s, seen, k: first(s, len(s))[len(seen) :][:k], "Sort the scores first"),

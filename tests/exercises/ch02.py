@@ -75,6 +75,11 @@ def unpaired(users, a, b, draws=1000, seed=0):
     return np.quantile(x - y, [0.025, 0.975])
 
 
+def loses_repeats(users, a, b):
+    rng = np.random.default_rng(0)
+    return np.quantile([(a - b)[np.isin(users, rng.choice(users.max() + 1, users.max() + 1))].mean() for _ in range(1000)], [0.025, 0.975])
+
+
 RIGHT = {"02-1": [right_ndcg], "02-2": [right_detector], "02-3": [right_first], "02-4": [right_interval]}
 WRONG = {
     "02-1": [(ideal_of_k, "min(k"), (no_discount, "discount"), (no_cut, "below place k"), (first_hit, "One of two"), (ideal_of_found, "One of two"), (lambda *x: float("nan"), "exactly 1")],
@@ -82,5 +87,6 @@ WRONG = {
              (lambda s, e, t: bool(s(e[e[:, 1] >= t]).any()), "gives each item 1"), (lambda s, e, t: not np.array_equal(s(e), s(e[: np.searchsorted(e[:, 1], t)])), "is honest")],
     "02-3": [(with_repetition, "without repetition"), (lambda *x: float("nan"), "should be 1")],
     "02-4": [(redraws_rows, "redraw people"), (unpaired, "too wide"), (lambda *x: right_interval(*x, level=0.9), "too narrow for 95"), (lambda *x: right_interval(*x, level=0.99), "too wide for 95"),
-             (of_people, "one to nine rows"), (lambda u, a, b: right_interval(np.cumsum(np.r_[True, u[1:] != u[:-1]]), a, b), "in any order")],
+             (of_people, "one to nine rows"), (lambda u, a, b: right_interval(np.cumsum(np.r_[True, u[1:] != u[:-1]]), a, b), "in any order"),
+             (loses_repeats, "count twice"), (lambda u, a, b: ((a - b).mean() - 1e-9, (a - b).mean() + 1e-9), "with replacement")],
 }

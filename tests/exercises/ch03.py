@@ -13,6 +13,11 @@ def recent(time, item, n_items, T, days):
     return np.bincount(item[(time < T) & (time >= T - days * DAY)], minlength=n_items)
 
 
+def recent_in_place(time, item, n_items, T, days):
+    time -= T
+    return np.bincount(item[(time < 0) & (time >= -days * DAY)], minlength=n_items).tolist()
+
+
 def with_the_future(time, item, n_items, T, days):
     return np.bincount(item[time >= T - days * DAY], minlength=n_items)
 
@@ -66,15 +71,15 @@ def choose(time, item, n_items, T, windows, days, until=0, after=False, longest=
     return max(sorted(windows, reverse=longest) if ordered else windows, key=worth)
 
 
-RIGHT = {"03-1": [recent], "03-2": [cosine], "03-3": [ease], "03-4": [next_steps], "03-5": [choose]}
+RIGHT = {"03-1": [recent, recent_in_place], "03-2": [cosine], "03-3": [ease], "03-4": [next_steps], "03-5": [choose]}
 WRONG = {
     "03-1": [(with_the_future, "time < T"), (of_all_time, "before the window"), (from_last_event, "must end at T"), (lambda t, i, n, T, d: recent(t, i, n, T, 30), "days = 5"),
-             (lambda *x: in_days(*x), "one second before T"), (lambda *x: in_days(*x, first=0), "one second before the window")],
+             (lambda t, i, n, T, d: recent(t, i, n, T, d / DAY), "of DAY seconds) before T"), (lambda *x: in_days(*x), "one second before T"), (lambda *x: in_days(*x, first=0), "one second before the window")],
     "03-2": [(lambda x: cosine(x, diagonal=True), "vote for itself"), (lambda x: cosine(x, root=False), "square root is missing"),
-             (lambda x: cosine(x, divide=False), "raw counts"), (lambda x: np.where(np.outer(x.any(0), x.any(0)) | np.eye(x.shape[1], dtype=bool), cosine(x), 1), "nobody took")],
+             (lambda x: cosine(x.T), "has shape (5, 5)"), (lambda x: cosine(x, divide=False), "raw counts"), (lambda x: np.where(np.outer(x.any(0), x.any(0)) | np.eye(x.shape[1], dtype=bool), cosine(x), 1), "nobody took")],
     "03-3": [(lambda x, lam: ease(x, lam, axis=1), "P_jj"), (lambda x, lam: ease(x, lam, diagonal=True), "diagonal should be 0"),
              (lambda x, lam: ease(x, lam, sign=1), "sign")],
-    "03-4": [(lambda items, times: Counter(zip(items, items[1:], strict=False)), "equal times"),
+    "03-4": [(lambda items, times: next_steps(items[::-1], [-t for t in times[::-1]]), "in this order"), (lambda items, times: Counter(zip(items, items[1:], strict=False)), "equal times"),
              (lambda items, times: Counter((i, j) for i, a in zip(items, times, strict=True) for j, b in zip(items, times, strict=True) if a < b), "two steps"),
              (lambda items, times: Counter((i, j) for i, a in zip(items, times, strict=True) for j, b in zip(items, times, strict=True) if b == a + 1), "need not be one later"),
              (lambda items, times: {pair: n for pair, n in next_steps(items, times).items() if pair[0] != pair[1]}, "the same item")],

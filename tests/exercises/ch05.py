@@ -17,6 +17,13 @@ def aged(vectors, days, half_life, moment, strict=True, sign=-1, base=2.0, scale
         return total / np.linalg.norm(total) if scale else total
 
 
+def aged_in_place(vectors, days, half_life, moment):
+    weight = np.zeros_like(days)
+    days -= moment
+    weight[days < 0] = 2 ** (days[days < 0] / half_life)
+    return weight @ vectors / max(np.linalg.norm(weight @ vectors), 1e-12)
+
+
 def by_rank(vectors, days, half_life, moment):
     past = vectors[days < moment]
     total = (past * 0.5 ** np.arange(len(past))[::-1, None]).sum(0)
@@ -72,13 +79,18 @@ def delete_what_must_be_there(events, stored, person, title, prompt):
     return [e for e in events if e != (person, title)], stored
 
 
+def delete_and_edit(events, stored, person, title, prompt):
+    text, left = stored.pop(prompt(events, person), None), [e for e in events if e != (person, title)]
+    return left, stored if text is None else stored | {prompt(left, person): text.replace(" and camping", "")}
+
+
 def delete_in_place(events, stored, person, title, prompt):
     stored.pop(prompt(events, person), None)
     events.remove((person, title))
     return events, stored
 
 
-RIGHT = {"05-1": [aged], "05-2": [leaks], "05-3": [topics], "05-4": [delete, delete_in_place]}
+RIGHT = {"05-1": [aged, aged_in_place], "05-2": [leaks], "05-3": [topics], "05-4": [delete, delete_in_place, lambda *a: list(delete(*a))]}
 WRONG = {
     "05-1": [(lambda *a: aged(*a, strict=False), "strictly earlier"), (lambda *a: aged(*a, sign=1), "wrong way round"), (lambda *a: aged(*a, base=np.e), "base is 2"),
              (lambda *a: aged(*a, scale=False), "length is not 1"), (lambda *a: aged(*a, empty=False), "before the first event"),
@@ -90,7 +102,8 @@ WRONG = {
              (lambda m, e, t: leaks(m, e, t) or not m([x for x in e if x[1] < t], t).startswith(e[0][0]), "compare two profiles")],
     "05-3": [(lambda a: topics(a, least=False), "no list"), (lambda a: topics(a, opening=False), "up to the colon"), (lambda a: topics(a, stop=False), "full stop"),
              (lambda a: topics(a, once=False), "one topic said four times"), (lambda a: topics(a, most=99), "at most six"), (lambda a: topics(a, empty=True), "breaks off"), (cut_first, "before you cut"),
-             (lambda a: topics(a.replace("Likes:", ""), opening=False), "whatever its words"), (lambda a: None, "came back as None")],
+             (lambda a: topics(a.replace("Likes:", ""), opening=False), "whatever its words"), (lambda a: None, "came back as None"),
+             (lambda a: topics(a) or [], "and not []"), (lambda a: topics(a.partition(":")[2]), "need not be there")],
     "05-4": [(lambda *a: delete(*a, which="none"), "still stored"), (lambda *a: delete(*a, which="after"), "before you delete"), (lambda *a: delete(*a, which="all"), "Omar's text"), (lambda *a: delete(*a, which="title"), "the same title"),
-             (delete_and_move, "under another key"), (delete_what_must_be_there, "KeyError"), (lambda *a: (delete(*a)[0], {}) if a[2] == "ines" else delete(*a), "leave all stored texts")],
+             (lambda *a: delete(*a)[::-1], "in this order"), (delete_and_edit, "whole or in part"), (delete_and_move, "under another key"), (delete_what_must_be_there, "KeyError"), (lambda *a: (delete(*a)[0], {}) if a[2] == "ines" else delete(*a), "leave all stored texts")],
 }  # fmt: skip

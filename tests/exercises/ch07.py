@@ -15,6 +15,11 @@ def ignored(model, inputs, rows=slice(None), one=True, by=1):
     return unread
 
 
+def shuffled(model, inputs):
+    base = model(*inputs)
+    return [k for k in range(len(inputs)) if torch.allclose(base, model(*[x[torch.randperm(len(x))] if j == k else x for j, x in enumerate(inputs)]))]
+
+
 def in_place(model, inputs):
     base, unread = model(*inputs), []
     for k, x in enumerate(inputs):
@@ -69,7 +74,7 @@ def from_zero(values, patience):
     return kept, len(values)
 
 
-RIGHT = {"07-1": [ignored], "07-2": [sampled_loss], "07-3": [right], "07-4": [step], "07-5": [stop]}
+RIGHT = {"07-1": [ignored, shuffled], "07-2": [sampled_loss], "07-3": [right], "07-4": [step], "07-5": [stop]}
 WRONG = {
     "07-1": [(in_place, "in a copy"), (lambda m, x: ignored(m, x, rows=slice(1)), "scores of all rows"), (lambda m, x: ignored(m, x, rows=slice(1), by=-1), "scores of all rows"), (lambda m, x: [k for k in range(3) if k not in ignored(m, x)], "ignore everything"),
              (lambda m, x: ignored(m, x, one=False), "one input at a time")],
@@ -77,6 +82,7 @@ WRONG = {
              (lambda *a: sampled_loss(*a, weight=lambda m, q: 1 / q), "number of draws is missing"), (lambda *a: sampled_loss(*a, keep=True), "counted twice"),
              (lambda *a: sampled_loss(*a, count_all=False), "m still counts"), (lambda *a: -sampled_loss(*a), "sign is turned")],
     "07-3": [(lambda s, y: ((s[:, None].argmax(1)) == y).mean(), "always 0"), (lambda s, y: right(s, y, 0.5), "threshold is off"), (lambda s, y: 1 - right(s, y), "all others say no"), (lambda s, y: y[s > 0].mean(), "all others say no"), (lambda s, y: (s > 0)[y > 0].mean(), "all others say no")],
-    "07-4": [(lambda *a: step(*a, rate=False), "follow the schedule"), (lambda *a: step(*a, before=False), "before")],
-    "07-5": [(lambda v, p: (int(np.argmax(v)) + 1, len(v)), "future"), (lambda v, p: (stop(v, p)[1], stop(v, p)[1]), "keep the best"), (lambda v, p: stop(v, p, slack=1), "one epoch late"), (against_the_last, "with patience 2"), (from_zero, "not with 0")],
+    "07-4": [(lambda *a: step(*a, rate=False), "follow the schedule"), (lambda *a: step(*a, before=False), "before"), (lambda *a: step(*a[:3], a[3] if a[4] else 0, a[4]), "does not reach the weights"),
+             (lambda w, g, lr, decay, by: step(w, g, lr, 0, by) * (1 - lr * decay) if by else step(w, g, lr, decay, by), "after the step")],
+    "07-5": [(lambda v, p: (int(np.argmax(v)) + 1, len(v)), "future"), (lambda v, p: (stop(v, p)[1], stop(v, p)[1]), "keep the best"), (lambda v, p: stop(v, p, slack=1), "one epoch late"), (against_the_last, "with patience 2"), (lambda v, p: stop(v, p)[::-1], "comes first"), (from_zero, "not with 0")],
 }  # fmt: skip

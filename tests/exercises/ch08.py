@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from recsys_lib.data.splits import hash64
@@ -59,6 +61,13 @@ def search(query, x, centres, cell, width, k):
     return some[np.argsort(-(x[some] @ query))[:k]]
 
 
+def in_place(query, x, centres, cell, width, k):
+    centres *= -1
+    cell[~np.isin(cell, np.argsort(centres @ query)[:width])] = -1
+    some = np.flatnonzero(cell >= 0)
+    return some[np.argsort(-(x[some] @ query))[:k]]
+
+
 def everywhere(query, x, centres, cell, width, k):
     return np.argsort(-(x @ query))[:k]
 
@@ -106,7 +115,7 @@ def worth(visit, wanted, clicked, propensity, n_visits, agree=True, weigh=True, 
     return each.sum() / (visits or n_visits), spread
 
 
-RIGHT = {"08-1": [best], "08-2": [diverse], "08-3": [rates], "08-4": [search, by_a_loop], "08-5": [safe], "08-6": [worth]}
+RIGHT = {"08-1": [best], "08-2": [diverse], "08-3": [rates], "08-4": [search, by_a_loop, in_place], "08-5": [safe], "08-6": [worth]}
 WRONG = {
     "08-1": [(cut_first, "before you cut"), (catalogue_order, "smaller hash64"), (positions, "these are positions"), (with_seen, "has already"),
              (lambda s, i, seen, k: catalogue_order(s[::-1], i[::-1], seen, k), "smaller hash64")],
@@ -119,7 +128,7 @@ WRONG = {
     "08-5": [(once, "look again"), (lambda t, most=60: f'"{t[:most]}"', "closes the quotation"), (lambda t, most=60: safe(t.replace('"', ""), most), "are not lost"),
              (only_lines, "white space"),
              (lambda t, most=60: safe(" ".join(t.split()), most) if "<| " not in t else '"a  b"', "tidy the white space after"),
-             (lambda t, most=60: safe(t.replace("<", "").replace("|", "").replace(">", ""), most), "no control mark"), (lambda t, most=60: safe(t), "`most` characters")],
+             (lambda t, most=60: safe(t.replace("<", "").replace("|", "").replace(">", ""), most), "no control mark"), (lambda t, most=60: safe(t), "`most` characters"), (lambda t, most=60: safe(re.sub(r"<\|.*?\|>", "", t), most), "the words between them stay")],
     "08-6": [(lambda *x: worth(*x, agree=False), "would have shown"), (lambda *x: worth(*x, weigh=False), "not weighed"), (lambda *x: worth(*x, visits=x[1].sum()), "number of places"),
              (lambda *x: worth(*x, visits=len(np.unique(x[0]))), "is a visit as well"), (lambda *x: worth(*x, rows=True), "within each visit"), (lambda *x: worth(*x, mean=False), "root of n_visits")],
 }  # fmt: skip

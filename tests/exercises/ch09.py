@@ -88,12 +88,12 @@ def among(x, scene, k, own=True, length=True, itself=True):
 
 RIGHT = {"09-1": [negative], "09-2": [opening_day], "09-3": [takes_over, by_interp], "09-4": [consistent], "09-5": [among]}
 WRONG = {
-    "09-1": [(lambda n, low, high: cells(n, low < 0), "holds zero"), (lambda n, low, high: cells(n, high <= 0), "exactly zero"), (lambda n, low, high: cells(n, low > 0), "is a gain"), (lambda n, low, high: [(b, a) for a, b in negative(n, low, high)], "exchanged")],
+    "09-1": [(lambda n, low, high: cells(range(3), high < 0), "list the names"), (lambda n, low, high: cells(n, low < 0), "holds zero"), (lambda n, low, high: cells(n, high <= 0), "exactly zero"), (lambda n, low, high: cells(n, low > 0), "is a gain"), (lambda n, low, high: [(b, a) for a, b in negative(n, low, high)], "exchanged")],
     "09-2": [(lambda u, s, t, new, T: s != new, "leaks"), (lambda u, s, t, new, T: t < T, "it has none"), (lambda u, s, t, new, T: ~((s == new) & (t >= T)), "it has none"),
              (lambda u, s, t, new, T: (s != new) & (t <= T), "strictly earlier"), (without_visitors, "keep its people's others"), (lambda u, s, t, new, T: (s != new) & (t < T) & np.isin(u, u[s == new]), "evening before who will")],
     "09-3": [(along_n, "along log(1 + n)"), (first_touch, "last crossing"), (measured, "interpolate"), (touches, "never takes over"), (ties_ahead, "none is ahead"), (ties_ahead_unless_equal, "at 9"),
              (lambda *x: takes_over(*x, weight=lambda x, y: 0.5), "whatever the gaps"), (lambda *x: takes_over(*x, weight=lambda x, y: y / (y - x)), "turned round"),
              (lambda n, a, b: 0 if (b > a).all() else takes_over(n, a, b), "shots[0] = 5")],
     "09-4": [(lambda a, b: np.trace(a @ b.T) / len(a), "perfectly consistent"), (lambda a, b: np.trace(a @ b.T) / len(a) - (a @ b.T).mean(), "diagonal")],
-    "09-5": [(lambda x, s, k: among(x, s, k, own=False), "other scenes"), (lambda x, s, k: among(x, s, k, length=False), "length 1"), (lambda x, s, k: among(x, s, k, itself=False), "left out")],
+    "09-5": [(lambda x, s, k: among(x, s, k, own=False), "other scenes"), (lambda x, s, k: among(x, s, k, length=False), "length 1"), (lambda x, s, k: among(x, s, k, itself=False), "left out"), (lambda x, s, k: among(x, s, 3), "as many as `k` says")],
 }  # fmt: skip
