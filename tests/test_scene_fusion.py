@@ -455,5 +455,5 @@ def test_wrong_inputs_are_named(world, vectors):
         SceneFusion(vectors, "scalar")
     with pytest.raises(BadData, match="descriptions"):
         SceneFusion(vectors, "text")
-    with pytest.raises(BadData, match="rows"):
+    with pytest.raises(BadData, match="one row of finite"):
         SceneFusion(vectors[:-1]).fit(world.train, world.until)
