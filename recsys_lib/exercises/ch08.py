@@ -140,6 +140,8 @@ def title_is_data(answer):
         return "a lone < or | or > is no control mark, and stays."
     if len(answer("x" * 500)) != 62 or len(answer("x" * 500, 10)) != 12:
         return "an enormous title should be cut to `most` characters between its quotation marks."
+    if answer("<|a|>  bcdef", 4) != '"a bc"':
+        return "clean first, then cut: a title that is cut before is shorter than it may be, or ends in half a mark."
     return None
 
 

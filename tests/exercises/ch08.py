@@ -128,7 +128,7 @@ WRONG = {
     "08-5": [(once, "look again"), (lambda t, most=60: f'"{t[:most]}"', "closes the quotation"), (lambda t, most=60: safe(t.replace('"', ""), most), "are not lost"),
              (only_lines, "white space"),
              (lambda t, most=60: safe(" ".join(t.split()), most) if "<| " not in t else '"a  b"', "tidy the white space after"),
-             (lambda t, most=60: safe(t.replace("<", "").replace("|", "").replace(">", ""), most), "no control mark"), (lambda t, most=60: safe(t), "`most` characters"), (lambda t, most=60: safe(re.sub(r"<\|.*?\|>", "", t), most), "the words between them stay")],
+             (lambda t, most=60: safe(t.replace("<", "").replace("|", "").replace(">", ""), most), "no control mark"), (lambda t, most=60: safe(t), "`most` characters"), (lambda t, most=60: safe(t[:most], most), "clean first"), (lambda t, most=60: safe(re.sub(r"<\|.*?\|>", "", t), most), "the words between them stay")],
     "08-6": [(lambda *x: worth(*x, agree=False), "would have shown"), (lambda *x: worth(*x, weigh=False), "not weighed"), (lambda *x: worth(*x, visits=x[1].sum()), "number of places"),
              (lambda *x: worth(*x, visits=len(np.unique(x[0]))), "is a visit as well"), (lambda *x: worth(*x, rows=True), "within each visit"), (lambda *x: worth(*x, mean=False), "root of n_visits")],
 }  # fmt: skip
