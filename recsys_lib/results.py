@@ -130,5 +130,5 @@ def told(difference: dict[str, float], digits: int = 4, bold: bool = True) -> st
         bold: Markdown's stars around the mean; False for a table that would show them.
     """
     verdict = "ahead" if difference["low"] > 0 else "behind" if difference["high"] < 0 else "not told apart"
-    mean, low, high = (f"{difference[key]:+.{digits}f}" for key in ("difference", "low", "high"))
+    mean, low, high = (f"{round(difference[key], digits) + 0.0:+.{digits}f}" for key in ("difference", "low", "high"))
     return f"{f'**{mean}**' if bold else mean} ({low} to {high}, n = {difference['n']:,}): {verdict}"
