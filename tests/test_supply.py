@@ -80,3 +80,5 @@ def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path, monkeypatch)
 def test_a_chapter_that_is_not_there_is_no_chapter_that_ran(capsys):
     assert try_colab.main(["--here", "--chapters", "0"]) == 1
     assert "There is no chapter '0'; they are 00, 01" in capsys.readouterr().err
+    assert try_colab.main(["--here", "--chapters", "00", "--record"]) == 1  # it would stand for all of them
+    assert "A record is of all chapters" in capsys.readouterr().err

@@ -138,6 +138,9 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := sorted(set(chosen.chapters) - numbers):
         print(f"There is no chapter {unknown[0]!r}; they are {', '.join(sorted(numbers))}.", file=sys.stderr)
         return 1
+    if chosen.record and chosen.chapters:
+        print("A record is of all chapters; leave out --chapters or --record.", file=sys.stderr)
+        return 1
     commit = ""
     if shutil.which("git"):
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
