@@ -29,7 +29,7 @@ PAPER, INK, QUIET = "#fbfaf7", "#222222", "#8a8a8a"
 def style() -> None:
     """Set the book's style; call it once, in a chapter's first cell."""
     mpl.rcParams.update({
-        "figure.figsize": (7.0, 3.6), "figure.dpi": 110, "figure.facecolor": PAPER, "savefig.facecolor": PAPER, "axes.facecolor": PAPER,
+        "figure.figsize": (6.0, 3.6), "figure.dpi": 110, "figure.facecolor": PAPER, "savefig.facecolor": PAPER, "axes.facecolor": PAPER,
         "savefig.bbox": "tight", "figure.constrained_layout.use": True,
         "axes.prop_cycle": mpl.cycler(color=COLOURS), "axes.spines.top": False, "axes.spines.right": False,
         "axes.edgecolor": QUIET, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
@@ -67,7 +67,7 @@ def bars_with_intervals(
     rows: Mapping[str, tuple[float, float, float]] | Mapping[str, Mapping[str, tuple[float, float, float]]],
     x: str = "", title: str = "", ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
-    """Horizontal bars with their intervals, first row on top.
+    """Horizontal bars with their intervals, first row on top; with a line at zero where any reaches below it.
 
     Args:
         rows: label → (mean, low, high), or series → label → (mean, low, high) for several bars a label.
@@ -92,6 +92,8 @@ def bars_with_intervals(
     ax.set_yticks(np.arange(len(labels)), labels)
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
+    if ax.get_xlim()[0] < 0:
+        ax.axvline(0, color=INK, linewidth=1)
     _legend(ax, len(series))
     return ax
 
@@ -108,7 +110,7 @@ def lines(
         bands: name → (low, high), drawn as a band of the same colour.
         x: what stands on the horizontal axis, with the unit; ``y`` likewise.
         title: the figure's title.
-        log: axes on a logarithmic scale, such as ``"x"`` or ``"xy"``.
+        log: axes on a logarithmic scale, such as ``"x"`` or ``"xy"``; up to ten positions on such a horizontal axis are its ticks.
         ax: where to draw; a new figure when None.
 
     Returns:
@@ -122,6 +124,9 @@ def lines(
             ax.fill_between(at, *bands[name], color=COLOURS[i % len(COLOURS)], alpha=0.18, linewidth=0)
     for axis in log:
         getattr(ax, f"set_{axis}scale")("log")
+    if "x" in log and len(at) <= 10:
+        ax.set_xticks(at, [f"{value:,g}" for value in at])
+        ax.set_xticks([], minor=True)
     _legend(ax, len(series))
     return ax
 

@@ -47,9 +47,16 @@ def test_bars_stand_in_order_with_their_own_intervals():
     assert ax.get_xlabel() == "NDCG@10" and [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
 
 
+@pytest.mark.parametrize(("low", "drawn"), [(-0.1, True), (0.5, False)])
+def test_a_line_stands_at_zero_where_an_interval_reaches_below_it(low, drawn):
+    ax = plotting.bars_with_intervals({"a": (1, low, 2), "b": (3, 2, 4)})
+    assert any(np.array_equal(line.get_xdata(), [0, 0]) for line in ax.lines) == drawn
+
+
 def test_lines_and_histograms_hold_what_they_were_given():
     ax = plotting.lines([1, 10], {"a": [1, 2], "b": [3, 4]}, bands={"b": ([2, 3], [4, 5])}, log="x")
     assert [line.get_ydata().tolist() for line in ax.lines] == [[1, 2], [3, 4]] and len(ax.collections) == 1
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear") and len({line.get_marker() for line in ax.lines}) == 2
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "10"] and not len(ax.xaxis.get_minorticklocs())
     ax = plotting.histogram([1, 1, 10, 100], bins=2, log="x")
     assert set(ax.patches[0].get_xy()[:, 1]) == {0, 2} and ax.get_xscale() == "log"  # even in the logarithm: two below 10, two from there on
