@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from recsys_lib.data.log import ITEM, NAME, SCENE, USER, InteractionLog
+from recsys_lib.data.log import ITEM, SCENE, USER
 from recsys_lib.data.splits import KINDS, Split, tie_order
 from recsys_lib.errors import BadData
-from recsys_lib.metrics import as_float, matched_auc, ndcg, rank_of, recall, top_k
+from recsys_lib.metrics import as_float, check_scores, matched_auc, ndcg, rank_of, recall, top_k
 
 METRICS = ("ndcg10", "recall10", "recall100", "pm_auc")
 SLICES = ("all", "known", "new")
@@ -137,17 +137,6 @@ def _figures(ranks: np.ndarray, auc: np.ndarray) -> tuple[float, ...]:
     """Of some positives of one pair: their number, the METRICS, and how many had nothing to be compared with."""
     a = auc[~np.isnan(auc)]
     return len(ranks), ndcg(ranks), recall(ranks, 10), recall(ranks, 100), a.mean() if len(a) else np.nan, len(ranks) - len(a)
-
-
-def check_scores(scores: np.ndarray, users: np.ndarray, log: InteractionLog, scene: int) -> None:
-    """Raise BadData unless ``scores`` has one number for each of ``users`` and each item of the scene."""
-    asked = (len(users), len(log.scene_items(scene)))
-    if scores.shape != asked:
-        raise BadData(f"score returned shape {scores.shape} in scene {log.scenes[NAME][scene]!r}; {asked} was asked for.")
-    if scores.dtype.kind not in "biuf":
-        raise BadData(f"score returned values of type {scores.dtype} in scene {log.scenes[NAME][scene]!r}; give numbers, float32 as a rule.")
-    if np.isnan(scores).any():
-        raise BadData(f"score returned nan for user {users[np.isnan(scores).any(1)][0]} in scene {log.scenes[NAME][scene]!r}; mend the model first.")
 
 
 def list_facts(lists: np.ndarray, scene: np.ndarray, item_scene: np.ndarray, count: np.ndarray) -> pd.DataFrame:

@@ -12,7 +12,19 @@ from functools import cache
 import numpy as np
 import torch
 
+from recsys_lib.data.log import NAME, InteractionLog
 from recsys_lib.errors import BadData
+
+
+def check_scores(scores: np.ndarray, users: np.ndarray, log: InteractionLog, scene: int) -> None:
+    """Raise BadData unless ``scores`` has one number for each of ``users`` and each item of the scene."""
+    asked = (len(users), len(log.scene_items(scene)))
+    if scores.shape != asked:
+        raise BadData(f"score returned shape {scores.shape} in scene {log.scenes[NAME][scene]!r}; {asked} were asked for.")
+    if scores.dtype.kind not in "biuf":
+        raise BadData(f"score returned values of type {scores.dtype} in scene {log.scenes[NAME][scene]!r}; give numbers, float32 as a rule.")
+    if np.isnan(scores).any():
+        raise BadData(f"score returned nan for user {users[np.isnan(scores).any(1)][0]} in scene {log.scenes[NAME][scene]!r}, where numbers were asked for; mend the model first.")
 
 
 def as_float(scores: np.ndarray) -> np.ndarray:

@@ -16,8 +16,7 @@ import pandas as pd
 from recsys_lib.data.log import CATEGORIES, TITLE, InteractionLog
 from recsys_lib.data.splits import hash64
 from recsys_lib.errors import BadData
-from recsys_lib.evaluation import check_scores
-from recsys_lib.metrics import as_float
+from recsys_lib.metrics import as_float, check_scores
 
 Rule = np.ndarray | Callable[[pd.DataFrame], Any]
 

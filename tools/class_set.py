@@ -40,13 +40,14 @@ MASTERS = ("hw1", "hw2", "hw3")
 SIZE = {"preset": "tiny", "theme_share": 0.8}
 VECTORS = 64
 
-SETUP = """\
+SETUP = (
+    """\
 # Set-up. It installs what is missing, and brings the tests and your class's tables. Where PyTorch is, as on Colab, no other package is touched.
 import base64, importlib.util, io, pathlib, zipfile
 
-if importlib.util.find_spec("recsys_lib") is None:
-    alone = "--no-deps" if importlib.util.find_spec("torch") else ""
-    %pip install -q {{alone}} "recsys-lib @ git+{url}@{branch}"
+"""
+    + common.INSTALL
+    + """\
 if importlib.util.find_spec("otter") is None:
     %pip install -q "otter-grader>=7,<8"
 if not pathlib.Path("tests").is_dir():
@@ -54,6 +55,7 @@ if not pathlib.Path("tests").is_dir():
         "{bundle}"
     ))).extractall()
 """
+)
 GRADER = """\
 import otter
 

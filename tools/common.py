@@ -12,6 +12,12 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+INSTALL = """\
+if importlib.util.find_spec("recsys_lib") is None:
+    alone = "--no-deps" if importlib.util.find_spec("torch") else ""
+    %pip install -q {{alone}} "recsys-lib @ git+{url}@{branch}"
+"""
+"""The lines of a set-up cell that install the library, to be formatted. Where PyTorch is, as on Colab, no other package is touched."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CELL_TAGS = {
     "hide-input", "hide-output", "hide-cell", "remove-input", "stub", "check", "solution", "raises-exception",

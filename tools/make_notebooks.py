@@ -22,14 +22,14 @@ from tools import common
 from tools.citations import Bibliography
 from tools.flatten import Flattener, Unflattenable
 
-SETUP = """\
+SETUP = (
+    """\
 # Set-up. It does nothing where the book's library is already installed. Where PyTorch is, as on Colab, no other package is touched.
 import importlib.util
 
-if importlib.util.find_spec("recsys_lib") is None:
-    alone = "--no-deps" if importlib.util.find_spec("torch") else ""
-    %pip install -q {{alone}} "recsys-lib @ git+{url}@{branch}"
 """
+    + common.INSTALL
+)
 INSTRUCTOR = "*Instructor edition: it holds the solutions. Please do not publish it.*"
 
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from recsys_lib.data.log import SCENE, USER
 from recsys_lib.data.splits import Split, tie_order
-from recsys_lib.errors import BadData
-from recsys_lib.metrics import as_float, list_ndcg, top_k
+from recsys_lib.metrics import as_float, check_scores, list_ndcg, top_k
 
 
 def ndcg10(model: Any, split: Split, most: int = 2000, seed: int = 0) -> float:
@@ -23,7 +22,7 @@ def ndcg10(model: Any, split: Split, most: int = 2000, seed: int = 0) -> float:
         The unweighted mean of the scenes' means; not a number where the split has no questions.
 
     Raises:
-        BadData: scores of a wrong shape, or not a number.
+        BadData: scores of a wrong shape or type, or not a number.
     """
     pick = np.sort(np.random.default_rng(seed).permutation(len(split.pairs))[:most])
     user, scene = (split.pairs[column].to_numpy()[pick] for column in (USER, SCENE))
@@ -31,9 +30,9 @@ def ndcg10(model: Any, split: Split, most: int = 2000, seed: int = 0) -> float:
     for s in np.unique(scene):
         items, here = split.train.scene_items(s), scene == s
         order = tie_order(items)
-        scores = as_float(np.array(model.score(user[here], s)))
-        if scores.shape != (here.sum(), len(items)) or np.isnan(scores).any():
-            raise BadData(f"score gave {scores.shape} in scene {s}; {here.sum()} × {len(items)} numbers were asked for, and none that is nan.")
+        scores = np.array(model.score(user[here], s))
+        check_scores(scores, user[here], split.train, int(s))
+        scores = as_float(scores)
         row, gone = split.train.items_of(user[here])
         inside = (gone >= items[0]) & (gone <= items[-1])
         scores[row[inside], gone[inside] - items[0]] = -np.inf
