@@ -51,14 +51,15 @@ def record(run: str, *, command: str, metrics: Any, **facts: Any) -> Path:
     """Write a recorded run to ``data/results/<run>.json``, in one step: a reader never meets half a file.
 
     Args:
-        run: its id, e.g. ``03-amazon``. command: what to type to get it again. metrics: JSON-able figures, with intervals and n.
+        run: its id, e.g. ``03-amazon``. command: what to type to get it again. metrics: JSON-able figures, with intervals and n; nan and infinity, which JSON does not have, become null.
         **facts: anything else worth knowing (``seeds``, ``seconds``, ``budget``, ``data``, …).
     """
     import resource  # Windows has none: runs are read there, not recorded
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30)
     entry = {"id": run, "command": command, "commit": commit(), "date": datetime.date.today().isoformat(), "device": machine(), "peak_gb": round(peak, 2), **facts, "metrics": metrics}
-    text = json.dumps(entry, indent=1, ensure_ascii=False, default=lambda value: np.asarray(value).item())
+    text = json.dumps(entry, ensure_ascii=False, default=lambda value: np.asarray(value).item())
+    text = json.dumps(json.loads(text, parse_constant=lambda _: None), indent=1, ensure_ascii=False, allow_nan=False)
     return writing(folder() / f"{run}.json", lambda part: part.write_text(text, encoding="utf-8"))
 
 

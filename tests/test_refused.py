@@ -272,6 +272,22 @@ def test_a_fit_that_was_interrupted_leaves_no_system(split, vectors, tmp_path):
         model.save(tmp_path)
 
 
+@pytest.mark.parametrize("model", [BPRMF(epochs=1), EASE(), ItemKNN(), Popularity(), PopularityPrior(), SASRec(epochs=1, device="cpu"), TransitionCounts()], ids=lambda model: type(model).__name__)
+def test_a_second_fit_that_fails_leaves_no_mixture_of_two(model, split, monkeypatch):
+    model.fit(split.train, split.until).score(np.arange(2), 0)
+
+    def stopped(*anything, **named):
+        raise KeyboardInterrupt
+
+    for name in ("bincount", "empty", "sqrt", "lexsort", "arange"):
+        monkeypatch.setattr(np, name, stopped)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(split.train, split.until)
+    monkeypatch.undo()
+    with pytest.raises(NotFitted, match=f"{type(model).__name__} is not fitted"):
+        model.score(np.arange(2), 0)
+
+
 def test_settings_in_numpys_numbers_are_saved(split, vectors, tmp_path):
     model = SceneFusion(vectors, epochs=1, negatives=np.int64(50), cuts=np.int64(4), windows=np.array([7, 30]), lr=np.float32(1e-3)).fit(split.train, split.until)
     loaded = SceneFusion.load(model.save(tmp_path), split.train)

@@ -1,5 +1,6 @@
 """Recorded runs: written whole or not at all, read back, and named when they are not there."""
 
+import json
 import subprocess
 
 import numpy as np
@@ -39,6 +40,13 @@ def test_a_commit_says_when_the_code_is_another(monkeypatch):
     assert results.commit() == "abc1234-dirty"
     said |= {"rev-parse": "", "status": ""}
     assert results.commit() is None
+
+
+def test_what_is_no_number_is_null_as_in_every_committed_run(folder):
+    path = results.record("00-trial", command="c", metrics={"relative": float("nan"), "rows": [np.float32("inf"), 1.0]})
+    assert results.load_result("00-trial")["metrics"] == {"relative": None, "rows": [None, 1.0]}
+    for run in (path, *(results._CHECKOUT).glob("*.json")):
+        json.loads(run.read_text(encoding="utf-8"), parse_constant=lambda word, run=run: pytest.fail(f"{run.name} holds {word}, which JSON does not have"))
 
 
 def test_no_committed_run_is_of_changed_code():

@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from recsys_lib.data.log import ITEM, SCENE, USER, InteractionLog
 from recsys_lib.errors import BadData, RecsysError
-from recsys_lib.models.histories import Fitted, check_codes
+from recsys_lib.models.histories import Fitted, check_codes, whole
 
 
 class BPRMF:
@@ -40,6 +40,7 @@ class BPRMF:
             raise BadData(f"dim={dim}, lr={lr}, epochs={epochs}, batch={batch} must be positive and reg={reg} not negative.")
         self.dim, self.lr, self.reg, self.epochs, self.batch, self.seed = dim, lr, reg, epochs, batch, seed
 
+    @whole
     def fit(self, log: InteractionLog, until: int | None = None, show_progress: bool = False) -> BPRMF:
         """Train on the events before ``until`` (all if None).
 

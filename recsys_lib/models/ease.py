@@ -10,7 +10,7 @@ from scipy import linalg
 
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData
-from recsys_lib.models.histories import Fitted, Reader, check_codes
+from recsys_lib.models.histories import Fitted, Reader, check_codes, whole
 
 BLOCK = 256  # columns at a time
 
@@ -38,6 +38,7 @@ class EASE:
             raise BadData(f"most is {most}; let one item take part at least.")
         self.lam, self.most, self.dtype = lam, most, dtype
 
+    @whole
     def fit(self, log: InteractionLog, until: int | None = None) -> EASE:
         """Invert the Gram matrix of the events before ``until`` (all if None) by a Cholesky factorisation.
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
 from recsys_lib.data.log import ITEM, TIME, UNDATED, USER, InteractionLog
 from recsys_lib.errors import BadData, NotFitted
+
+Fit = TypeVar("Fit", bound=Callable[..., Any])
 
 
 class Histories(NamedTuple):
@@ -54,6 +57,20 @@ class Fitted:
 
     def __get__(self, model: Any, kind: type) -> InteractionLog:
         raise NotFitted(f"{kind.__name__} is not fitted, so it has learned from no log; call fit(split.train, split.until) first.")
+
+
+def whole(fit: Fit) -> Fit:
+    """Half a training is no model: where this ``fit`` fails or is interrupted, the model is not fitted, whatever it was before."""
+
+    @wraps(fit)
+    def fitted(model: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return fit(model, *args, **options)
+        except BaseException:
+            vars(model).pop("log", None)  # what stands there now is ``Fitted``
+            raise
+
+    return fitted
 
 
 class Reader:

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData
-from recsys_lib.models.histories import Fitted, Reader, check_codes
+from recsys_lib.models.histories import Fitted, Reader, check_codes, whole
 
 BLOCK = 256  # items at a time
 
@@ -36,6 +36,7 @@ class ItemKNN:
             raise BadData(f"neighbours is {neighbours} and shrink {shrink}; keep one neighbour at least (None: all), and add nothing negative.")
         self.neighbours, self.shrink, self.target, self.dtype = neighbours, shrink, target, dtype
 
+    @whole
     def fit(self, log: InteractionLog, until: int | None = None) -> ItemKNN:
         """Count co-occurrence in the events before ``until`` (all if None)."""
         self.log = log.before(until)

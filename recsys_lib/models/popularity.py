@@ -7,7 +7,7 @@ import torch
 
 from recsys_lib.data.log import DAY, ITEM, TIME, UNDATED, InteractionLog
 from recsys_lib.errors import BadData
-from recsys_lib.models.histories import Fitted, check_codes
+from recsys_lib.models.histories import Fitted, check_codes, whole
 
 
 def _end(log: InteractionLog, until: int | None) -> int:
@@ -41,6 +41,7 @@ class Popularity:
             raise BadData(f"window is {window}; give a positive number of days, or None for all time.")
         self.window = window
 
+    @whole
     def fit(self, log: InteractionLog, until: int | None = None) -> Popularity:
         """Count the events before ``until`` (all if None). A window ends at ``until``, or just after the last event.
 
@@ -90,6 +91,7 @@ class PopularityPrior:
         counts = [np.bincount(item[(time < at) & (time >= at - w * DAY)], minlength=log.n_items) for w in self.windows]
         return np.log1p(np.stack(counts, 1).astype(np.float64))
 
+    @whole
     def fit(self, log: InteractionLog, until: int | None = None) -> PopularityPrior:
         """Learn the weights from the events before ``until``; windows at the end count up to ``until``.
 

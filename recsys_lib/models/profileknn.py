@@ -9,7 +9,7 @@ import numpy as np
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData
 from recsys_lib.language import unit
-from recsys_lib.models.histories import Fitted, Reader, check_codes
+from recsys_lib.models.histories import Fitted, Reader, check_codes, whole
 
 
 class ProfileKNN:
@@ -26,6 +26,7 @@ class ProfileKNN:
     def __init__(self, items: np.ndarray, people: Callable[[InteractionLog], np.ndarray]) -> None:
         self.items, self.people = unit(np.asarray(items, np.float32)), people
 
+    @whole
     def fit(self, log: InteractionLog, until: int | None = None) -> ProfileKNN:
         """Make everyone's profile from the events before ``until`` (all if None).
 

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData, RecsysError
 from recsys_lib.models.full_softmax import full_softmax
-from recsys_lib.models.histories import Fitted, Histories, Reader, check_codes
+from recsys_lib.models.histories import Fitted, Histories, Reader, check_codes, whole
 from recsys_lib.models.validation import ndcg10
 from recsys_lib.training import has_bfloat16, release_memory
 
@@ -150,6 +150,7 @@ class SASRec:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.amp = amp and has_bfloat16(self.device)
 
+    @whole
     def fit(self, log: InteractionLog, until: int | None = None, validation: object | None = None, show_progress: bool = False) -> SASRec:
         """Train on the events before ``until`` (all if None).
 

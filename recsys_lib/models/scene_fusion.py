@@ -15,7 +15,7 @@ from recsys_lib.data.log import DAY, DESCRIPTION, ITEM, NAME, SCENE, TIME, UNDAT
 from recsys_lib.data.splits import Split
 from recsys_lib.errors import BadData
 from recsys_lib.models import saving
-from recsys_lib.models.histories import Fitted, Reader, check_codes
+from recsys_lib.models.histories import Fitted, Reader, check_codes, whole
 from recsys_lib.models.validation import ndcg10
 from recsys_lib.profiles import Profiles
 from recsys_lib.scenes import MeanGate, PairGates, TextGates
@@ -111,6 +111,7 @@ class SceneFusion:
         self.epochs, self.lr, self.weight_decay, self.batch, self.negatives, self.seed = epochs, lr, weight_decay, batch, negatives, int(seed)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
+    @whole
     def fit(self, log: InteractionLog, until: int | None = None, show_progress: bool = False, validation: Split | None = None, **training: Any) -> SceneFusion:
         """Train on the events before ``until`` (all if None).
 
@@ -169,11 +170,7 @@ class SceneFusion:
         settings |= {"validate": validate if validation is not None else None, "show_progress": show_progress}
         questions = [] if validation is None else [validation.pairs[[USER, SCENE]].to_numpy(np.int64).ravel(), *validation.positives]
         settings["facts"] = saving.options(self) | saving.learned_from(self) | {"validation": saving.digest_of(np.concatenate([[], *questions]))}
-        try:
-            self.log_ = train(self.net, batches, loss, **settings | training)
-        except BaseException:  # interrupted, or no number: half a training is no system, and ``_things`` may be those of an earlier one
-            del self.log
-            raise
+        self.log_ = train(self.net, batches, loss, **settings | training)
         self._read_things()
         return self
 

@@ -10,7 +10,7 @@ from recsys_lib.data.log import SCENE, InteractionLog
 from recsys_lib.data.splits import event_counts
 from recsys_lib.errors import BadData
 from recsys_lib.language import unit
-from recsys_lib.models.histories import Fitted, Reader, check_codes
+from recsys_lib.models.histories import Fitted, Reader, check_codes, whole
 
 
 class SceneMap:
@@ -35,6 +35,7 @@ class SceneMap:
             raise BadData(f"ridge is {ridge}; it must be above 0, or a person more decides everything.")
         self.vectors, self.ridge = unit(np.asarray(vectors, np.float32)), ridge
 
+    @whole
     def fit(self, log: InteractionLog, until: int | None = None) -> SceneMap:
         """Learn one map a scene from the events before ``until`` (all if None).
 

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from recsys_lib.data.log import CATEGORIES, DAY, TIME, TITLE, UNDATED, USER, InteractionLog
 from recsys_lib.errors import BadData
-from recsys_lib.models.histories import Fitted, Reader, check_codes
+from recsys_lib.models.histories import Fitted, Reader, check_codes, whole
 from recsys_lib.models.popularity import Popularity
 
 
@@ -58,6 +58,7 @@ class TextKNN:
         self.given, self.encoder, self.fields = vectors, encoder, fields
         self.half_life, self.center, self.popularity, self.window, self.dtype = half_life, center, popularity, window, dtype
 
+    @whole
     def fit(self, log: InteractionLog, until: int | None = None) -> TextKNN:
         """Take item vectors from the texts, histories and popularity from the events before ``until`` (all if None).
 

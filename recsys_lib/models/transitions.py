@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from recsys_lib.data.log import InteractionLog
 from recsys_lib.errors import BadData
-from recsys_lib.models.histories import Fitted, Histories, Reader, check_codes
+from recsys_lib.models.histories import Fitted, Histories, Reader, check_codes, whole
 
 
 class TransitionCounts:
@@ -33,6 +33,7 @@ class TransitionCounts:
             raise BadData(f"steps is {steps}, decay {decay} and norm {norm}; give 1 step at least, a decay from 0 to 1, and a norm of 0 or more.")
         self.steps, self.decay, self.norm = steps, decay, norm
 
+    @whole
     def fit(self, log: InteractionLog, until: int | None = None) -> TransitionCounts:
         """Count the transitions among the events before ``until`` (all if None).
 
