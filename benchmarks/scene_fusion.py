@@ -65,9 +65,9 @@ def by_scene(ours: Judgement, bar: Judgement, names: list[str], person: str, ite
     return out
 
 
-def tuned_as_one(bases: dict[str, Any], trial: Split, block: int = 256) -> dict[str, dict[str, Any]]:
-    """For each fitted base the setting of ``AS_ONE`` with the highest NDCG@10 of its mix with item-kNN: the knobs of item-kNN under ``knn``, ``scale``, ``weight``, and ``ndcg10``."""
-    knns = [dict(zip(("shrink", "neighbours"), both, strict=True)) for both in product(AS_ONE["shrink"], AS_ONE["neighbours"])]
+def tuned_as_one(bases: dict[str, Any], trial: Split, block: int = 256, knns: list[dict[str, Any]] | None = None) -> dict[str, dict[str, Any]]:
+    """For each fitted base the setting of ``AS_ONE`` with the highest NDCG@10 of its mix with item-kNN: the knobs of item-kNN under ``knn`` (one of ``knns``, if given), ``scale``, ``weight``, and ``ndcg10``."""
+    knns = knns or [dict(zip(("shrink", "neighbours"), both, strict=True)) for both in product(AS_ONE["shrink"], AS_ONE["neighbours"])]
     fitted = [ItemKNN(**knobs).fit(trial.train, trial.until) for knobs in knns]
     user, scene = trial.pairs[USER].to_numpy(), trial.pairs[SCENE].to_numpy()
     found = {name: np.zeros((len(user), len(knns), len(AS_ONE["scale"]), len(AS_ONE["weight"]))) for name in bases}
