@@ -72,9 +72,8 @@ def main() -> None:
         figures[name] = {"slices": slices, "minus": figures.get(name, {}).get("minus", {}) | minus}
         for peer, gap in minus.items():
             print(name, "minus", peer, {s: (round(g["ndcg10"]["difference"], 5), round(g["ndcg10"]["low"], 5)) for s, g in gap.items()})
-    only = " --only " + " ".join(f"'{name}'" for name in args.only) if args.only else ""
     if args.record:
-        record(args.record, command=f"python -m benchmarks.peers.with_text --seeds {args.seeds}{only} --record {args.record}", metrics=figures, data="amazon-fkb", protocol=split.protocol,
+        record(args.record, command=f"python -m benchmarks.peers.with_text --seeds {args.seeds} --record {args.record}", metrics=figures, data="amazon-fkb", protocol=split.protocol,
                seeds=list(range(args.seeds)), seconds_fit=float(np.mean(seconds)), threads=1)  # fmt: skip
 
 
