@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.baselines import settings
+from benchmarks.scene_fusion import gaps
 from recsys_lib.data import held_out_scene, load, temporal_split
 from recsys_lib.data.log import SCENE, USER, InteractionLog
 from recsys_lib.data.sceneworld import DESCRIBED, LIVE, World, make_world
@@ -81,12 +82,6 @@ def figures(j: Judgement, metrics: tuple[str, ...] = ("ndcg10", "recall100", "pm
     """Slice → metric → mean, low, high, n."""
     pairs = j.pairs[["person", "item"]].drop_duplicates().itertuples(index=False)
     return {f"{p} × {i}": {m: figure(j, m, p, i) for m in metrics} for p, i in pairs}
-
-
-def gaps(a: Judgement, b: Judgement, metrics: tuple[str, ...]) -> dict[str, dict]:
-    """a - b: slice → metric → difference, low, high, relative, n."""
-    pairs = a.pairs[["person", "item"]].drop_duplicates().itertuples(index=False)
-    return {f"{p} × {i}": {m: compare(a, b, m, p, i) for m in metrics} for p, i in pairs}
 
 
 def tuned(split: Split) -> dict[str, Any]:

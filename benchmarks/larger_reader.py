@@ -11,11 +11,10 @@ from __future__ import annotations
 import argparse
 import time
 
-from benchmarks.scene_fusion import WINDOWS, side_by_side
+from benchmarks.scene_fusion import WINDOWS, gaps, in_slices, over_its_seeds, side_by_side, two_readers
 from benchmarks.withheld import larger_reader
 from recsys_lib.data import load, temporal_split
-from recsys_lib.evaluation import compare, judge, over_seeds
-from recsys_lib.language import TextEncoder, item_texts, static_vectors
+from recsys_lib.language import item_texts
 from recsys_lib.models.scene_fusion import SceneFusion
 from recsys_lib.results import record
 
@@ -30,19 +29,15 @@ def main() -> None:
     args = args.parse_args()
     log = load("amazon-fkb")
     split, texts, began = temporal_split(log), item_texts(log), time.perf_counter()
-    two = (TextEncoder().encode(texts), static_vectors(texts, sif=1e-3))
+    two = two_readers(texts)
     three = (*two, larger_reader(texts))
     read = time.perf_counter() - began
     vectors = {name: side_by_side(readers, axes) for name, readers, axes in (("two readers", two, 96), ("two readers, more axes", two, 144), ("three readers", three, 96))}
-    runs: dict[str, list] = {name: [] for name in vectors}
-    for seed in range(args.seeds):
-        for name, x in vectors.items():
-            runs[name].append(judge(SceneFusion(x, windows=WINDOWS, seed=seed).fit(split.train, split.until), split, name))
-            print(seed, name, {f"{p} × {i}": round(runs[name][-1].value(person=p, item=i), 5) for p, i in SLICES}, flush=True)
-    judged, figures = {name: over_seeds(run) for name, run in runs.items()}, {}
+    judged, _ = over_its_seeds({name: lambda seed, x=x: SceneFusion(x, windows=WINDOWS, seed=seed) for name, x in vectors.items()}, split, args.seeds)
+    figures = {}
     for name, ours in judged.items():
-        minus = {base: {f"{p} × {i}": {m: compare(ours, judged[base], m, p, i) for m in METRICS} for p, i in SLICES} for base in judged if base != name}
-        figures[name] = {"dimensions": vectors[name].shape[1], "slices": {f"{p} × {i}": ours.summary().loc[(p, i)].dropna().to_dict() for p, i in SLICES}, "minus": minus}
+        minus = {base: gaps(ours, judged[base], METRICS, SLICES) for base in judged if base != name}
+        figures[name] = {"dimensions": vectors[name].shape[1], "slices": in_slices(ours, SLICES), "minus": minus}
     for metric in METRICS:
         print(metric, {base: {s: (round(g[metric]["difference"], 5), round(g[metric]["low"], 5)) for s, g in gap.items()} for base, gap in figures["three readers"]["minus"].items()})
     if args.record:

@@ -9,12 +9,10 @@ an item that nobody has taken has none. Two shares are tried and both are shown:
 from __future__ import annotations
 
 import argparse
-import time
 
-from benchmarks.scene_fusion import WINDOWS, side_by_side
+from benchmarks.scene_fusion import WINDOWS, gaps, in_slices, over_its_seeds, side_by_side, two_readers
 from recsys_lib.data import load, temporal_split
-from recsys_lib.evaluation import compare, judge, over_seeds
-from recsys_lib.language import TextEncoder, item_texts, static_vectors
+from recsys_lib.language import item_texts
 from recsys_lib.models.scene_fusion import SceneFusion
 from recsys_lib.results import load_result, record
 
@@ -31,20 +29,12 @@ def main() -> None:
     args = args.parse_args()
     log = load("amazon-fkb")
     split, texts = temporal_split(log), item_texts(log)
-    vectors = side_by_side((TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)), load_result("06-amazon")["settings"]["axes"])
-    runs, seconds = {name: [] for name in SYSTEMS}, dict.fromkeys(SYSTEMS, 0.0)
-    for seed in range(args.seeds):
-        for name, options in SYSTEMS.items():
-            began = time.process_time()
-            model = SceneFusion(vectors, windows=WINDOWS, seed=seed, **options).fit(split.train, split.until)
-            seconds[name] += (time.process_time() - began) / args.seeds
-            runs[name].append(judge(model, split, name))
-            print(seed, name, {f"{p} × {i}": [round(runs[name][-1].value(m, p, i), 4) for m in METRICS] for p, i in SLICES}, flush=True)
-    judged, figures = {name: over_seeds(run) for name, run in runs.items()}, {}
+    vectors = side_by_side(two_readers(texts), load_result("06-amazon")["settings"]["axes"])
+    judged, seconds = over_its_seeds({name: lambda seed, options=options: SceneFusion(vectors, windows=WINDOWS, seed=seed, **options) for name, options in SYSTEMS.items()}, split, args.seeds)
+    figures = {}
     for name, ours in judged.items():
-        slices = {f"{p} × {i}": ours.summary(METRICS).loc[(p, i)].dropna().to_dict() for p, i in SLICES}
-        minus = {f"{p} × {i}": {m: compare(ours, judged[PLAIN], m, p, i) for m in METRICS} for p, i in SLICES} if name != PLAIN else {}
-        figures[name] = {"slices": slices, "minus text alone": minus, "seconds_fit": seconds[name]}
+        minus = gaps(ours, judged[PLAIN], METRICS, SLICES) if name != PLAIN else {}
+        figures[name] = {"slices": in_slices(ours, SLICES), "minus text alone": minus, "seconds_fit": seconds[name]}
         print(name, {s: {m: [round(c[end], 4) for end in ("difference", "low", "high")] for m, c in gap.items()} for s, gap in minus.items()}, flush=True)
     if args.record:
         record(args.record, command=f"python -m benchmarks.residual --seeds {args.seeds} --record {args.record}", metrics=figures, data="amazon-fkb", protocol=split.protocol,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -55,6 +55,38 @@ WINDOWS = (3, 7, 14, 30, 60, 90, 180, 365)
 def side_by_side(readers: Sequence[np.ndarray], axes: int) -> np.ndarray:
     """Text vectors of several readers, each whitened to ``axes`` numbers and of length 1: float32 [n_items, axes · readers]."""
     return np.hstack([unit(whiten(x, axes)) for x in readers])
+
+
+def two_readers(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The shop's text vectors before they are bent: MiniLM's, and static ones weighed by SIF."""
+    return TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)
+
+
+def over_its_seeds(makes: dict[str, Callable[[int], Any]], split: Split, seeds: int) -> tuple[dict[str, Judgement], dict[str, float]]:
+    """Each system, made for each seed, fitted and judged after T; and the processor's seconds of a fit."""
+    judged, seconds = {}, dict.fromkeys(makes, 0.0)
+    for name, make in makes.items():
+        runs = []
+        for seed in range(seeds):
+            began = time.process_time()
+            model = make(seed).fit(split.train, split.until)
+            seconds[name] += (time.process_time() - began) / seeds
+            runs.append(judge(model, split, name))
+            print(name, seed, runs[-1].summary(intervals=False).loc[[("known", "known"), ("withheld", "all")], "ndcg10"].round(5).tolist(), flush=True)
+        judged[name] = over_seeds(runs)
+    return judged, seconds
+
+
+def in_slices(j: Judgement, slices: Iterable[tuple[str, str]]) -> dict[str, dict[str, float]]:
+    """Slice → all figures with intervals and n."""
+    summary = j.summary()
+    return {f"{p} × {i}": summary.loc[(p, i)].dropna().to_dict() for p, i in slices}
+
+
+def gaps(a: Judgement, b: Judgement, metrics: Sequence[str], slices: Iterable[tuple[str, str]] | None = None) -> dict[str, dict[str, dict[str, float]]]:
+    """a - b, paired: slice (all that a has, if none is named) → metric → difference, low, high, relative, n."""
+    slices = a.pairs[["person", "item"]].drop_duplicates().itertuples(index=False) if slices is None else slices
+    return {f"{p} × {i}": {m: compare(a, b, m, p, i) for m in metrics} for p, i in slices}
 
 
 def by_scene(ours: Judgement, bar: Judgement, names: list[str], person: str, item: str) -> dict[str, dict[str, float]]:
@@ -117,7 +149,7 @@ def main() -> None:
     args = args.parse_args()
     log = load(args.data)
     split, texts = temporal_split(log), item_texts(log)
-    vectors = side_by_side((TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)), args.axes)
+    vectors = side_by_side(two_readers(texts), args.axes)
     chosen = {name: settings(args.baselines, name) for name in load_result(args.baselines)["metrics"]}
     judged = {name: tuned(name, split, chosen[name], {}, chosen)[0] for name in (*BARS, *OTHERS)}
     judged["popularity, 30 days"] = judge(Popularity(30).fit(split.train, split.until), split, "popularity, 30 days")
@@ -153,7 +185,7 @@ def main() -> None:
     for name, ours in judged.items():
         summary = ours.summary()
         bars = (OURS, BOTH, TWIN, BLIND, RIVAL, *BARS, *OTHERS, *(UNTUNED.format(w) for w in (1, 2)), "popularity, 30 days") if name in (BOTH, OURS, LANE.format(EVERY[0])) else (OURS, BARS[0]) if name in runs or "map" in name else ()
-        against = {bar: {f"{p} × {i}": {m: compare(ours, judged[bar], m, p, i) for m in ("ndcg10", "recall100", "pm_auc")} for p, i in summary.index} for bar in bars if bar != name}
+        against = {bar: gaps(ours, judged[bar], ("ndcg10", "recall100", "pm_auc"), summary.index) for bar in bars if bar != name}
         scenes = {f"{p} × {i}": {log.scenes["name"][s]: value for s, value in ours.by_scene().loc[(p, i)].items()} for p, i in (("known", "known"), ("withheld", "all"))}
         figures[name] = {"slices": {f"{p} × {i}": row.dropna().to_dict() for (p, i), row in summary.iterrows()}, "against": against, "ndcg10_by_scene": scenes, "facts": ours.facts.mean().to_dict()}
     figures[OURS]["against by scene"] = {bar: {f"{p} × {i}": by_scene(judged[OURS], judged[bar], log.scenes["name"].tolist(), p, i) for p, i in (("known", "known"), ("withheld", "all"))} for bar in BARS}

@@ -12,10 +12,23 @@ import argparse
 
 from benchmarks.baselines import build, settings
 from benchmarks.baselines import judged as tuned
-from benchmarks.scene_fusion import AS_ONE, BARS, BOTH, RIVAL, SEEDS, UNTUNED, WINDOWS, side_by_side, tuned_as_one
+from benchmarks.scene_fusion import (
+    AS_ONE,
+    BARS,
+    BOTH,
+    RIVAL,
+    SEEDS,
+    UNTUNED,
+    WINDOWS,
+    gaps,
+    in_slices,
+    side_by_side,
+    tuned_as_one,
+    two_readers,
+)
 from recsys_lib.data import load, temporal_split
-from recsys_lib.evaluation import compare, judge, over_seeds
-from recsys_lib.language import TextEncoder, item_texts, static_vectors
+from recsys_lib.evaluation import judge, over_seeds
+from recsys_lib.language import item_texts
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
 from recsys_lib.models.popularity import PopularityPrior
@@ -33,7 +46,7 @@ def main() -> None:
     log, whole = load("amazon-fkb"), load_result("06-amazon")
     split, texts = temporal_split(log), item_texts(log)
     trial, chosen = split.validation(), {name: settings("03-amazon", name) for name in load_result("03-amazon")["metrics"]}
-    vectors = side_by_side((TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)), whole["settings"]["axes"])
+    vectors = side_by_side(two_readers(texts), whole["settings"]["axes"])
     judged = {name: tuned(name, split, chosen[name], {}, chosen)[0] for name in BARS}
     for weight in (1, 2):
         judged[UNTUNED.format(weight)] = judge(Mix(PopularityPrior(windows=(14, 30, 90, 365)), ItemKNN(), weight, 50).fit(split.train, split.until), split)
@@ -52,9 +65,8 @@ def main() -> None:
     judged |= {name: over_seeds(run) for name, run in runs.items()}
     figures = {}
     for name, ours in judged.items():
-        slices = {f"{p} × {i}": ours.summary().loc[(p, i)].dropna().to_dict() for p, i in SLICES}
         bars = [bar for bar in judged if name == TWO and bar != TWO]
-        figures[name] = {"slices": slices, "against": {bar: {f"{p} × {i}": {m: compare(ours, judged[bar], m, p, i) for m in ("ndcg10", "recall100")} for p, i in SLICES} for bar in bars}}
+        figures[name] = {"slices": in_slices(ours, SLICES), "against": {bar: gaps(ours, judged[bar], ("ndcg10", "recall100"), SLICES) for bar in bars}}
     for bar, gap in figures[TWO]["against"].items():
         print(bar, {m: [round(gap["known × known"][m][end], 4) for end in ("difference", "low", "high")] for m in ("ndcg10", "recall100")}, flush=True)
     if args.record:

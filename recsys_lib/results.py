@@ -130,6 +130,21 @@ def told(difference: dict[str, float], digits: int = 4, bold: bool = True) -> st
         difference: with ``difference``, ``low``, ``high`` and ``n``, as :func:`recsys_lib.evaluation.compare` gives it. digits: after the point.
         bold: Markdown's stars around the mean; False for a table that would show them.
     """
-    verdict = "ahead" if difference["low"] > 0 else "behind" if difference["high"] < 0 else "not told apart"
+    mean, low, high, verdict = _words(difference, digits)
+    return f"{f'**{mean}**' if bold else mean} ({low} to {high}, n = {difference['n']:,}): {verdict or 'not told apart'}"
+
+
+def brief(difference: dict[str, float], digits: int = 4) -> str:
+    """A paired difference for a cell of a table whose n stands elsewhere: mean, 95 % interval, and "ahead" or "behind" where zero lies outside it.
+
+    Args:
+        difference: with ``difference``, ``low`` and ``high``. digits: after the point.
+    """
+    mean, low, high, verdict = _words(difference, digits)
+    return f"{mean} ({low} to {high}) {verdict}".rstrip()
+
+
+def _words(difference: dict[str, float], digits: int) -> tuple[str, str, str, str]:
+    """Mean and interval as they are printed, without a zero that has a minus, and "ahead", "behind" or ""."""
     mean, low, high = (f"{round(difference[key], digits) + 0.0:+.{digits}f}" for key in ("difference", "low", "high"))
-    return f"{f'**{mean}**' if bold else mean} ({low} to {high}, n = {difference['n']:,}): {verdict}"
+    return mean, low, high, "ahead" if difference["low"] > 0 else "behind" if difference["high"] < 0 else ""

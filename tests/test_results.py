@@ -45,7 +45,7 @@ def test_a_commit_says_when_the_code_is_another(monkeypatch):
 def test_what_is_no_number_is_null_as_in_every_committed_run(folder):
     path = results.record("00-trial", command="c", metrics={"relative": float("nan"), "rows": [np.float32("inf"), 1.0]})
     assert results.load_result("00-trial")["metrics"] == {"relative": None, "rows": [None, 1.0]}
-    for run in (path, *(results._CHECKOUT).glob("*.json")):
+    for run in (path, *results._CHECKOUT.glob("*.json")):
         json.loads(run.read_text(encoding="utf-8"), parse_constant=lambda word, run=run: pytest.fail(f"{run.name} holds {word}, which JSON does not have"))
 
 
@@ -99,3 +99,4 @@ def test_a_difference_is_told_with_what_its_interval_allows(low, high, word):
     c = {"difference": (low + high) / 2, "low": low, "high": high, "n": 14486}
     assert results.told(c, 3, bold=False) == f"{c['difference']:+.3f} ({low:+.3f} to {high:+.3f}, n = 14,486): {word}"
     assert results.told(c).startswith(f"**{c['difference']:+.4f}** (")
+    assert results.brief(c, 3) == f"{c['difference']:+.3f} ({low:+.3f} to {high:+.3f}) {word}".removesuffix(" not told apart")

@@ -17,11 +17,11 @@ import numpy as np
 
 from benchmarks.peers.__main__ import METRICS, SLICES, again, at_hand, kept, measured
 from benchmarks.peers.exchange import export
-from benchmarks.scene_fusion import BOTH, WINDOWS, side_by_side
+from benchmarks.scene_fusion import BOTH, WINDOWS, gaps, in_slices, side_by_side, two_readers
 from recsys_lib.data import load, temporal_split
 from recsys_lib.data.sources import cache_dir
-from recsys_lib.evaluation import compare, judge, over_seeds
-from recsys_lib.language import TextEncoder, item_texts, static_vectors
+from recsys_lib.evaluation import judge, over_seeds
+from recsys_lib.language import item_texts
 from recsys_lib.models.itemknn import ItemKNN
 from recsys_lib.models.mix import Mix
 from recsys_lib.models.new_items import NewItemLane
@@ -44,7 +44,7 @@ def main() -> None:
     if wrong := set(args.only or ()) - set(peers):
         raise SystemExit(f"{', '.join(sorted(wrong))}: not in peers-amazon-fkb, which has {', '.join(load_result('peers-amazon-fkb')['metrics'])}.")
     chosen = load_result("06-amazon")["settings"]
-    vectors = side_by_side((TextEncoder().encode(texts), static_vectors(texts, sif=1e-3)), chosen["axes"])
+    vectors = side_by_side(two_readers(texts), chosen["axes"])
     knn, runs, seconds = ItemKNN(**chosen["knn"]).fit(split.train, split.until), {}, []
     for seed in range(args.seeds):
         began = time.process_time()
@@ -67,9 +67,8 @@ def main() -> None:
         print(name, held.value(item="all"), "was", m["slices"]["known × all"]["ndcg10"], flush=True)
     figures = so_far(args.record) if args.record and args.only else {}
     for name, ours in {name: over_seeds(run) for name, run in runs.items()}.items():
-        slices = {f"{p} × {i}": ours.summary().loc[(p, i)].dropna().to_dict() for p, i in SLICES}
-        minus = {peer: {f"{p} × {i}": {m: compare(ours, theirs, m, p, i) for m in METRICS} for p, i in SLICES} for peer, theirs in judged.items()}
-        figures[name] = {"slices": slices, "minus": figures.get(name, {}).get("minus", {}) | minus}
+        minus = {peer: gaps(ours, theirs, METRICS, SLICES) for peer, theirs in judged.items()}
+        figures[name] = {"slices": in_slices(ours, SLICES), "minus": figures.get(name, {}).get("minus", {}) | minus}
         for peer, gap in minus.items():
             print(name, "minus", peer, {s: (round(g["ndcg10"]["difference"], 5), round(g["ndcg10"]["low"], 5)) for s, g in gap.items()})
     if args.record:
